@@ -1,0 +1,212 @@
+//! The table of stable codes. `docs/errors.md` is generated from it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A stable code such as `token.expired`. Comparing and cloning the built-in ones is free.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(Cow<'static, str>);
+
+impl Code {
+    /// A built-in code.
+    pub const fn new(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    /// A code read back from a record: the built-in one where the table knows it.
+    pub fn read(text: &str) -> Self {
+        match CodeInfo::find(text) {
+            Some(info) => Self::new(info.code),
+            None => Self(Cow::Owned(text.to_owned())),
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the table says of it.
+    pub fn info(&self) -> Option<&'static CodeInfo> {
+        CodeInfo::find(&self.0)
+    }
+
+    /// The HTTP status it answers with; 500 for one that the table does not know.
+    pub fn status(&self) -> u16 {
+        self.info().map_or(500, |info| info.status)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Code({})", self.0)
+    }
+}
+
+/// Who has to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// Whoever sent the request.
+    Caller,
+    /// The service behind, or an issuer.
+    Peer,
+    /// Whoever runs the gate.
+    Operator,
+    /// Us.
+    Bug,
+    /// Nobody: it went well, or it is news.
+    Nobody,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeInfo {
+    /// The code.
+    pub code: &'static str,
+    /// The HTTP status; 0 for codes that answer no request.
+    pub status: u16,
+    /// Who has to act.
+    pub blame: Blame,
+    /// A short title, shown to the caller.
+    pub title: &'static str,
+    /// What it means; `explain` shows it as the reason.
+    pub reason: &'static str,
+    /// What to do; `explain` and `docs/errors.md` show it.
+    pub fix: &'static str,
+}
+
+impl CodeInfo {
+    /// The row of `code`.
+    pub fn find(code: &str) -> Option<&'static Self> {
+        TABLE.iter().find(|row| row.code == code)
+    }
+
+    /// The whole table, in the order of the documentation.
+    pub fn all() -> &'static [Self] {
+        TABLE
+    }
+}
+
+macro_rules! codes {
+    ($( $name:ident = $code:literal, $status:literal, $blame:ident, $title:literal, $reason:literal, $fix:literal; )*) => {
+        /// The built-in codes.
+        pub mod code {
+            use super::Code;
+            $( #[doc = $title] pub const $name: Code = Code::new($code); )*
+        }
+        const TABLE: &[CodeInfo] = &[
+            $( CodeInfo { code: $code, status: $status, blame: Blame::$blame, title: $title, reason: $reason, fix: $fix }, )*
+        ];
+    };
+}
+
+codes! {
+    OK = "ok", 0, Nobody, "Let through", "Every condition of the route held.", "Nothing to do.";
+
+    REQUEST_MALFORMED = "request.malformed", 400, Caller, "The request is malformed", "The request could not be read as HTTP.", "Send a well-formed HTTP request; the record names the part that was not.";
+    PATH_AMBIGUOUS = "path.ambiguous", 400, Caller, "The path is ambiguous", "The path can be read in more than one way (dot segments, encoded slashes, double slashes, `;`, `\\`, invalid UTF-8), so what is judged might not be what is served.", "Send the path in its plain form, without `.` and `..` segments, `//`, `;`, `\\` and encoded `/`, `\\`, `.` or NUL.";
+    HOST_AMBIGUOUS = "host.ambiguous", 400, Caller, "The host is ambiguous", "The request names no host, several hosts, or one that is not a host name.", "Send exactly one `Host` header (or `:authority`).";
+    FRAMING_AMBIGUOUS = "framing.ambiguous", 400, Caller, "The body's length is ambiguous", "The request states the length of its body in more than one way, or in a way that proxies read differently.", "Send either one `Content-Length` or `Transfer-Encoding: chunked`, never both, and over HTTP/1.1.";
+    HEADER_FORBIDDEN = "header.forbidden", 400, Caller, "A header may not be sent like this", "A header asks for something that would change how the request is read further on (for example `Connection: Content-Length`).", "Leave the named header out.";
+    ADDRESS_MALFORMED = "address.malformed", 400, Caller, "The address header is malformed", "A trusted proxy sent an address header that cannot be read, or one that is too long.", "Look at what the proxy in front sends; the record names the header.";
+    KEY_IN_URL = "key.in_url", 400, Caller, "A credential stands in the URL", "An API key or token was sent in the URL, where logs and histories keep it.", "Send it as `Authorization: Bearer …` or `X-API-Key: …`, and rotate the one that was in the URL.";
+    CREDENTIAL_MULTIPLE = "credential.multiple", 400, Caller, "More than one credential of a kind", "The request carries several `Authorization` or `X-API-Key` headers.", "Send one.";
+    ROUTE_NOT_FOUND = "route.not_found", 404, Caller, "Nothing is served here", "No route matches the host and path.", "Check the address; routes are declared as [[route]] in the configuration.";
+    METHOD_NOT_ALLOWED = "route.method_not_allowed", 405, Caller, "The method is not allowed here", "A route matches the path, but not with this method.", "Use one of the methods in the `Allow` header.";
+    HOST_MISDIRECTED = "host.misdirected", 421, Caller, "The request went to the wrong place", "The connection was made for another host than the request names.", "Open a connection for the host that you ask for.";
+    BODY_TOO_LARGE = "body.too_large", 413, Caller, "The body is too large", "The body is larger than the route allows.", "Send less, or raise `max_body` of the route.";
+    TARGET_TOO_LONG = "target.too_long", 414, Caller, "The address is too long", "The request's address is longer than 8 KiB.", "Send long values in the body.";
+    HEAD_TOO_LARGE = "head.too_large", 431, Caller, "The headers are too large", "The request's headers are too many or too long.", "Send at most 100 headers and 32 KiB in all.";
+    HEAD_TIMEOUT = "head.timeout", 408, Caller, "The request took too long to arrive", "The request's headers did not arrive in time.", "Send the headers without pauses.";
+    BODY_TIMEOUT = "body.timeout", 408, Caller, "The body took too long to arrive", "No byte of the body arrived for too long.", "Send the body without long pauses.";
+    RATE_EXCEEDED = "rate.exceeded", 429, Caller, "Too many requests", "A limit of the route was reached.", "Wait as long as `Retry-After` says.";
+    EXPECTATION_FAILED = "request.expectation", 417, Caller, "The expectation cannot be met", "The request has an `Expect` header other than `100-continue`.", "Leave the header out.";
+
+    CREDENTIAL_MISSING = "credential.missing", 401, Caller, "A credential is needed", "The request carries no credential, and the route needs one.", "Send an API key or token as `Authorization: Bearer …`.";
+    CREDENTIAL_WRONG_KIND = "credential.wrong_kind", 401, Caller, "This kind of credential is not taken here", "The request carries a credential, but none of a kind that the route takes.", "Use one of the kinds that `WWW-Authenticate` names.";
+    CREDENTIAL_MALFORMED = "credential.malformed", 401, Caller, "The credential is malformed", "The `Authorization` header cannot be read.", "Send `Authorization: Bearer` and one token, at most 16 KiB.";
+    TOKEN_MALFORMED = "token.malformed", 401, Caller, "The token is malformed", "The token is not a well-formed signed JWT.", "Ask the issuer for a token and send it unchanged.";
+    TOKEN_EXPIRED = "token.expired", 401, Caller, "The token is expired", "The token's `exp` has passed.", "Ask the issuer for a new token.";
+    TOKEN_NOT_YET_VALID = "token.not_yet_valid", 401, Caller, "The token is not valid yet", "The token's `nbf` or `iat` lies in the future.", "Compare the clocks of the issuer and of the gate; 30 s are forgiven.";
+    TOKEN_WRONG_AUDIENCE = "token.wrong_audience", 401, Caller, "The token is for somebody else", "The token's `aud` is none that the route's issuer is configured with.", "Ask for a token for this API, or add its audience to the [[issuer]].";
+    TOKEN_WRONG_ISSUER = "token.wrong_issuer", 401, Caller, "The token is of another issuer", "The token's issuer is known, but not one that this route takes.", "Use a token of the issuer that the route names.";
+    TOKEN_UNKNOWN_ISSUER = "token.unknown_issuer", 401, Caller, "The token's issuer is unknown", "The token's `iss` is no configured issuer.", "Use a token of a configured issuer, or declare it as [[issuer]].";
+    TOKEN_UNKNOWN_KEY = "token.unknown_key", 401, Caller, "The token's key is unknown", "The issuer's key set has no key with the token's `kid` and algorithm.", "Ask the issuer for a new token; if it persists, look whether the issuer publishes the key.";
+    TOKEN_BAD_SIGNATURE = "token.bad_signature", 401, Caller, "The token's signature is wrong", "The signature does not belong to the token and the issuer's key.", "Ask the issuer for a token and send it unchanged.";
+    TOKEN_ALGORITHM = "token.algorithm_refused", 401, Caller, "The token's algorithm is refused", "The token's `alg` is not one that its issuer is configured with.", "Let the issuer sign with one of the algorithms of the [[issuer]].";
+    TOKEN_WRONG_TYPE = "token.wrong_type", 401, Caller, "The token is of the wrong type", "The token's `typ` is not that of an access token.", "Send the access token, not the ID token or another.";
+    TOKEN_CRITICAL = "token.critical_header", 401, Caller, "The token has a header that is not understood", "The token's `crit` names an extension that is not understood (RFC 7515 §4.1.11).", "Let the issuer leave the extension out.";
+    TOKEN_CLAIM = "token.claim_invalid", 401, Caller, "A claim of the token is invalid", "A claim is missing, or not of the type that RFC 7519 gives it.", "The record names the claim; ask the issuer to correct it.";
+    TOKEN_PROOF_MISSING = "token.proof_missing", 401, Caller, "The token's proof is missing", "The token is bound to a key or certificate (`cnf`), and the request does not prove possession of it.", "Send the token together with its proof.";
+    TOKEN_REVOKED = "token.revoked", 401, Caller, "The token is revoked", "The token, its subject or its client is blocked.", "Ask whoever runs the API; `portcullis block list` shows it.";
+    TOKEN_INACTIVE = "token.inactive", 401, Caller, "The token is not active", "The issuer says that the token is unknown, expired or revoked.", "Ask the issuer for a new token.";
+    KEY_MALFORMED = "key.malformed", 401, Caller, "The API key is malformed", "The key's form or check characters are wrong: a typing or copying mistake.", "Copy the whole key again.";
+    KEY_UNKNOWN = "key.unknown", 401, Caller, "The API key is unknown", "No key has this id and secret.", "Use a key of this installation; make one with `portcullis key create`.";
+    KEY_EXPIRED = "key.expired", 401, Caller, "The API key is expired", "The key's time has passed.", "Make a new key with `portcullis key create`.";
+    KEY_REVOKED = "key.revoked", 401, Caller, "The API key is revoked", "The key was revoked.", "Make a new key with `portcullis key create`.";
+
+    SCOPE_MISSING = "scope.missing", 403, Caller, "A scope is missing", "The credential is valid, but lacks a scope that the route asks for.", "Ask for a credential with the scopes that `WWW-Authenticate` names.";
+    CLAIM_MISMATCH = "claim.mismatch", 403, Caller, "A claim does not meet the route's rule", "The token is valid, but a claim is not what the route asks for.", "The record names the claim and the rule.";
+    ADDRESS_NOT_LISTED = "address.not_listed", 403, Caller, "The address is not allowed", "The client's address is in none of the route's lists.", "`portcullis ip test ADDRESS` shows what matches; `portcullis ip allow ADDRESS --list NAME --for 8h` lets it in.";
+    ADDRESS_DENIED = "address.denied", 403, Caller, "The address is denied", "The client's address is on the deny side of the route's list.", "`portcullis ip test ADDRESS` shows the entry.";
+    ORIGIN_REFUSED = "cors.origin_refused", 403, Caller, "The origin is not allowed", "The preflight's origin, method or header is not allowed by the route.", "Add it to `cors` of the route.";
+
+    UPSTREAM_UNREACHABLE = "upstream.unreachable", 502, Peer, "The service cannot be reached", "No connection to the upstream could be made.", "Look whether the upstream runs at its configured address.";
+    UPSTREAM_BROKEN = "upstream.broken", 502, Peer, "The service gave no usable answer", "The upstream closed the connection, or its answer is not well-formed HTTP.", "Look at the upstream's log.";
+    UPSTREAM_TIMEOUT = "upstream.timeout", 504, Peer, "The service took too long", "The upstream's answer did not begin in time.", "Look at the upstream, or raise `timeout` of the [[upstream]].";
+    UPSTREAM_UNHEALTHY = "upstream.unhealthy", 503, Peer, "The service is unavailable", "No server of the upstream is healthy.", "Look at the upstream's health check.";
+    ISSUER_UNAVAILABLE = "issuer.unavailable", 503, Peer, "The issuer cannot be asked", "The token's issuer did not answer, or answered nonsense, and the token cannot be judged without it.", "Look whether the issuer can be reached from the gate.";
+    LEDGER_UNAVAILABLE = "ledger.unavailable", 503, Operator, "The request cannot be recorded", "The route is strict, and its decision could not be recorded.", "Free space for the ledger; `portcullis audit verify` tells its state.";
+    STATE_STALE = "state.stale", 503, Operator, "The gate has lost its state", "The gate could not follow changes (revocations among them) for longer than `stale_limit`.", "Look whether the database can be reached.";
+    OVERLOADED = "gate.overloaded", 503, Operator, "The gate is full", "The gate holds as many connections as it may.", "Try again soon; raise `max_connections` of the listener.";
+    SHUTTING_DOWN = "gate.draining", 503, Operator, "The gate is stopping", "The gate is draining its connections.", "Try again at another node.";
+    INTERNAL = "gate.internal", 500, Bug, "The gate failed", "Something broke inside the gate.", "Report it with the request id.";
+
+    CALLER_GONE = "caller.gone", 499, Caller, "The caller went away", "The caller closed the connection before the answer was complete.", "Nothing to do.";
+    STREAM_CUT = "stream.cut", 0, Nobody, "A live stream was cut", "The credential of a live stream was revoked or expired.", "Nothing to do.";
+
+    KEY_CREATED = "key.created", 0, Nobody, "An API key was made", "An API key was made.", "Nothing to do.";
+    KEY_REVOKED_ACT = "key.revoke", 0, Nobody, "An API key was revoked", "An API key was revoked.", "Nothing to do.";
+    BLOCK_ADDED = "block.added", 0, Nobody, "A block was set", "A subject, client or token was blocked.", "Nothing to do.";
+    BLOCK_REMOVED = "block.removed", 0, Nobody, "A block was lifted", "A block was lifted.", "Nothing to do.";
+    IP_ALLOWED = "ip.allowed", 0, Nobody, "An address was let in", "An address was added to a list for a time.", "Nothing to do.";
+    IP_REMOVED = "ip.removed", 0, Nobody, "An address entry was removed", "A run-time entry was removed from a list.", "Nothing to do.";
+    ACT_REFUSED = "act.refused", 0, Caller, "An administrative act was refused", "The act was not allowed or not possible.", "The record says why.";
+
+    NODE_STARTED = "node.started", 0, Nobody, "The node started", "The node started.", "Nothing to do.";
+    NODE_STOPPED = "node.stopped", 0, Nobody, "The node stopped", "The node stopped in order.", "Nothing to do.";
+    CONFIG_RELOADED = "config.reloaded", 0, Nobody, "The configuration was reloaded", "A new configuration is in force.", "Nothing to do.";
+    CONFIG_REFUSED = "config.refused", 0, Operator, "A configuration was refused", "The changed file has mistakes; the running configuration stays.", "Run `portcullis check`.";
+    NAME_CHANGED = "ip.name_changed", 0, Operator, "A name in an address list changed", "A `dns:` entry resolved to other addresses than before.", "See that the change was meant.";
+    NAME_UNRESOLVED = "ip.name_unresolved", 0, Operator, "A name in an address list did not resolve", "A `dns:` entry gave no answer; the last good one is kept for a while.", "Look at the name and the resolver.";
+    ISSUER_KEYS_CHANGED = "issuer.keys_changed", 0, Nobody, "An issuer's keys changed", "The key set of an issuer changed.", "Nothing to do.";
+    ISSUER_UNREACHABLE = "issuer.unreachable", 0, Peer, "An issuer did not answer", "The key set of an issuer could not be fetched; known keys go on.", "Look whether the issuer can be reached from the gate.";
+    UPSTREAM_DOWN = "upstream.down", 0, Peer, "A server is down", "A server of an upstream fails its health check.", "Look at the server.";
+    UPSTREAM_UP = "upstream.up", 0, Nobody, "A server is up", "A server of an upstream is healthy again.", "Nothing to do.";
+    PANIC = "gate.panic", 0, Bug, "A connection failed inside the gate", "A panic ended one connection; no other was harmed.", "Report it.";
+    LEDGER_GAP = "ledger.gap", 0, Operator, "Records are missing", "Some events could not be recorded; the count and the reason are known.", "Free space for the ledger.";
+    LEDGER_CUT = "ledger.cut", 0, Operator, "The ledger's tail was cut", "The node stopped without order; records of its last moments may be missing.", "Nothing to do; strict records are complete.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_unique_and_read_back() {
+        let mut seen = HashSet::new();
+        for row in CodeInfo::all() {
+            assert!(seen.insert(row.code), "{} twice", row.code);
+            assert_eq!(Code::read(row.code).status(), row.status);
+            assert!(row.title.len() < 80 && row.fix.ends_with('.') && row.reason.ends_with('.'));
+        }
+        assert_eq!(Code::read("no.such").as_str(), "no.such");
+    }
+}
