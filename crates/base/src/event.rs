@@ -1,7 +1,7 @@
 //! The audit event: one typed row for each decision and each administrative act.
 
 use crate::clock::UnixMs;
-use crate::code::Code;
+use crate::codes::Code;
 use crate::ids::{EventId, NodeId, RequestId};
 use std::borrow::Cow;
 use std::net::IpAddr;
