@@ -1,0 +1,186 @@
+//! The other programs that tests and measurements speak with: found, or installed.
+//!
+//! Debian packages are installed when we are root and named otherwise; packages of Node.js and Python go to
+//! `target/parts`, so that nothing of the user's own is touched.
+
+use crate::workspace::{find_program, root, run, target};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A program that comes as a Debian package.
+pub(crate) struct Debian {
+    /// What it is called when it is run.
+    program: &'static str,
+    /// The package that holds it.
+    package: &'static str,
+    /// The argument that makes it print its version.
+    version: &'static str,
+}
+
+const NGINX: Debian = Debian { program: "nginx", package: "nginx-light", version: "-v" };
+const HAPROXY: Debian = Debian { program: "haproxy", package: "haproxy", version: "-v" };
+const WRK: Debian = Debian { program: "wrk", package: "wrk", version: "-v" };
+const CURL: Debian = Debian { program: "curl", package: "curl", version: "--version" };
+const NODE: Debian = Debian { program: "node", package: "nodejs", version: "--version" };
+const NPM: Debian = Debian { program: "npm", package: "npm", version: "--version" };
+const REDIS: Debian =
+    Debian { program: "redis-server", package: "redis-server", version: "--version" };
+const POSTGRES: Debian =
+    Debian { program: "postgres", package: "postgresql", version: "--version" };
+
+/// What the tests need from Debian.
+pub(crate) const FOR_TESTS: &[Debian] = &[NGINX, CURL, NODE, NPM, REDIS, POSTGRES];
+/// What the measurements need from Debian.
+pub(crate) const FOR_BENCH: &[Debian] = &[NGINX, HAPROXY, WRK];
+
+/// What the tests need from npm, with the versions they were written against.
+const NODE_PACKAGES: &[(&str, &str)] = &[
+    ("oidc-provider", "^9"),
+    ("ws", "^8"),
+    ("@grpc/grpc-js", "^1"),
+    ("@grpc/proto-loader", "^0.8"),
+];
+
+/// The folder that holds what npm and pip installed.
+pub(crate) fn folder() -> PathBuf {
+    target().join("parts")
+}
+
+/// Finds each of `wanted`, or installs it.
+///
+/// # Errors
+/// When something is missing and cannot be installed; the error names the packages.
+pub(crate) fn debian(wanted: &[Debian]) -> Result<()> {
+    let mut missing = Vec::new();
+    for part in wanted {
+        match locate(part) {
+            Some(path) => println!("found {} ({})", version_of(part, &path), path.display()),
+            None => missing.push(part),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|part| part.package).collect();
+    if !is_root() || find_program("apt-get").is_none() {
+        bail!(
+            "these programs are missing: {}; install them, on Debian with \
+             `apt-get install {}`, or run the unit tests only with `cargo xtask test --unit`",
+            missing.iter().map(|part| part.program).collect::<Vec<_>>().join(", "),
+            packages.join(" ")
+        );
+    }
+    println!("installing {} (apt)", packages.join(", "));
+    apt(&["update", "-q"])?;
+    let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
+    install.extend(&packages);
+    apt(&install)?;
+    for part in missing {
+        if locate(part).is_none() {
+            bail!("package {} was installed, but {} is not there", part.package, part.program);
+        }
+    }
+    Ok(())
+}
+
+/// Finds the packages of Node.js in `target/parts`, or installs them there.
+///
+/// # Errors
+/// When npm fails.
+pub(crate) fn node() -> Result<()> {
+    let folder = folder();
+    std::fs::create_dir_all(&folder).context("cannot make target/parts")?;
+    let modules = folder.join("node_modules");
+    let (here, missing): (Vec<_>, Vec<_>) = NODE_PACKAGES
+        .iter()
+        .partition(|(name, _)| modules.join(name).join("package.json").is_file());
+    for (name, _) in here {
+        println!("found {name} {}", node_version(&modules.join(name)));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
+    println!("installing {} (npm)", names.join(", "));
+    let manifest = folder.join("package.json");
+    if !manifest.is_file() {
+        std::fs::write(&manifest, "{\"private\": true}\n").context("cannot write package.json")?;
+    }
+    let mut npm = Command::new("npm");
+    npm.current_dir(&folder);
+    npm.args(["install", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"]);
+    npm.args(NODE_PACKAGES.iter().map(|(name, version)| format!("{name}@{version}")));
+    run(&mut npm)
+}
+
+/// The program `name` of the Python package `package`: on the path, in `target/parts`, or installed there.
+///
+/// # Errors
+/// When Python or its venv module is missing, or pip fails.
+pub(crate) fn python(name: &str, package: &str) -> Result<PathBuf> {
+    let environment = folder().join("python");
+    let own = environment.join("bin").join(name);
+    if own.is_file() {
+        println!("found {package} ({})", own.display());
+        return Ok(own);
+    }
+    println!("installing {package} (pip)");
+    let mut venv = Command::new("python3");
+    run(venv.args(["-m", "venv"]).arg(&environment))
+        .context("Python's venv is needed; on Debian `apt-get install python3-venv`")?;
+    let mut pip = Command::new(environment.join("bin/pip"));
+    run(pip.args(["install", "--quiet", "--disable-pip-version-check", package]))?;
+    if !own.is_file() {
+        bail!("package {package} was installed, but {name} is not in it");
+    }
+    Ok(own)
+}
+
+/// The folder of PostgreSQL's server programs, where there is one.
+pub(crate) fn postgres_bin() -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .filter(|bin| bin.join("postgres").is_file())
+        .collect();
+    found.sort();
+    found.pop()
+}
+
+fn locate(part: &Debian) -> Option<PathBuf> {
+    // Debian keeps PostgreSQL's server off the path, one folder a version.
+    let server = || postgres_bin().map(|bin| bin.join(part.program)).filter(|file| file.is_file());
+    find_program(part.program).or_else(server)
+}
+
+fn version_of(part: &Debian, path: &Path) -> String {
+    let out = Command::new(path).arg(part.version).stdin(Stdio::null()).output();
+    let text = out.map(|out| [out.stdout, out.stderr].concat()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let version = text
+        .split(|c: char| c.is_whitespace() || c == '/' || c == '=')
+        .map(|word| word.trim_start_matches('v'))
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'));
+    version.map_or_else(|| part.program.to_owned(), |version| format!("{} {version}", part.program))
+}
+
+fn node_version(package: &Path) -> String {
+    let text = std::fs::read_to_string(package.join("package.json")).unwrap_or_default();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    json.get("version").and_then(|version| version.as_str()).unwrap_or("?").to_owned()
+}
+
+fn apt(args: &[&str]) -> Result<()> {
+    let mut apt = Command::new("apt-get");
+    apt.current_dir(root()).args(args).stdout(Stdio::null());
+    // A run level at which nothing starts: we want the programs, not their services.
+    apt.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    run(&mut apt)
+}
+
+fn is_root() -> bool {
+    let out = Command::new("id").arg("-u").output();
+    out.is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+}

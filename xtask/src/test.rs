@@ -1,0 +1,58 @@
+//! `cargo xtask test`: everything the tests need, then the tests. The runner's summary is the last line.
+
+use crate::{parts, workspace};
+use anyhow::Result;
+use std::process::{Command, Stdio};
+
+/// Runs the tests; `--unit` leaves out those that need other programs, further words go to the runner.
+///
+/// # Errors
+/// When a part is missing, something does not build, or a test fails.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let unit = args.iter().any(|arg| arg == "--unit");
+    let rest: Vec<&String> = args.iter().filter(|arg| *arg != "--unit").collect();
+    if !unit {
+        workspace::step("parts");
+        parts::debian(parts::FOR_TESTS)?;
+        parts::node()?;
+        workspace::step("build");
+        workspace::run(workspace::cargo().args(["build", "--package", "portcullis"]))?;
+    }
+    workspace::step("tests");
+    let mut runner = runner();
+    if !rest.iter().any(|arg| arg.starts_with("-p") || arg.starts_with("--package")) {
+        runner.arg("--workspace");
+    }
+    if unit {
+        // The unit tests lie in the libraries and programs themselves, the others in `tests/it`.
+        runner.args(["--lib", "--bins"]);
+    }
+    environment(&mut runner);
+    runner.args(rest);
+    workspace::run(&mut runner)
+}
+
+/// Tells tests where the parts and the binary are; `testkit::parts` reads it.
+pub(crate) fn environment(runner: &mut Command) {
+    runner.env("PORTCULLIS_TEST_PARTS", parts::folder());
+    runner.env("PORTCULLIS_TEST_BINARY", workspace::target().join("debug/portcullis"));
+    if let Some(bin) = parts::postgres_bin() {
+        runner.env("PORTCULLIS_TEST_POSTGRES", bin);
+    }
+}
+
+fn runner() -> Command {
+    let mut cargo = workspace::cargo();
+    let nextest = workspace::cargo()
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if nextest.is_ok_and(|status| status.success()) {
+        cargo.args(["nextest", "run", "--no-tests=pass"]);
+    } else {
+        println!("cargo-nextest is not installed; taking cargo test");
+        cargo.arg("test");
+    }
+    cargo
+}
