@@ -4,7 +4,8 @@
 //!
 //! Never does: look at `jwk`, `jku`, `x5u` or `x5c`. A token that brings its own key brings nothing.
 
-use crate::algorithm::{Algorithm, AlgorithmFault, AlgorithmSet};
+pub use crate::algorithm::{Algorithm, AlgorithmFault, AlgorithmSet};
+
 use crate::error::JwtError;
 use crate::jwk::KeySet;
 use crate::{b64, json};
@@ -76,6 +77,23 @@ impl<'a> Compact<'a> {
     /// The header alone.
     pub(crate) fn into_header(self) -> Header {
         self.header
+    }
+
+    /// The `iss` of the payload, for the search for the right issuer and nothing else: no signature vouches
+    /// for it. [`crate::jwt::Token`] reads the payload once for both.
+    ///
+    /// # Errors
+    /// `Malformed` when the payload is no strict JSON object, `ClaimInvalid`.
+    pub fn unverified_issuer(&self) -> Result<Option<Box<str>>, JwtError> {
+        Ok(crate::jwt::Claims::parse(&self.payload)?.issuer)
+    }
+
+    /// [`verify`], as a method.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify(&self, keys: &KeySet, allowed: AlgorithmSet) -> Result<(), JwtError> {
+        verify(self, keys, allowed)
     }
 
     /// The payload. Nothing vouches for it before [`verify`].

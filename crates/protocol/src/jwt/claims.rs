@@ -21,7 +21,7 @@ pub struct Claims {
     /// `sub`.
     pub subject: Option<Box<str>>,
     /// `aud`; empty when absent.
-    pub audience: Box<[Box<str>]>,
+    pub audiences: Vec<Box<str>>,
     /// `exp`. Present in every JWT that [`Claims::parse`] takes.
     pub expires_at: Option<UnixMs>,
     /// `nbf`.
@@ -29,7 +29,7 @@ pub struct Claims {
     /// `iat`.
     pub issued_at: Option<UnixMs>,
     /// `jti`.
-    pub token_id: Option<Box<str>>,
+    pub jti: Option<Box<str>>,
     /// `client_id` (RFC 8693 §4.3).
     pub client_id: Option<Box<str>>,
     /// `azp` (OpenID Connect Core §2).
@@ -41,7 +41,7 @@ pub struct Claims {
     /// `acr`.
     pub acr: Option<Box<str>>,
     /// `amr`; empty when absent.
-    pub amr: Box<[Box<str>]>,
+    pub amr: Vec<Box<str>>,
     /// `auth_time`.
     pub authenticated_at: Option<UnixMs>,
     /// `sid`.
@@ -90,17 +90,17 @@ impl Claims {
         Ok(Self {
             issuer: text(&mut from, "iss")?,
             subject: text(&mut from, "sub")?,
-            audience: audience(&mut from)?,
+            audiences: audiences(&mut from)?,
             expires_at: date(&mut from, "exp")?,
             not_before: date(&mut from, "nbf")?,
             issued_at: date(&mut from, "iat")?,
-            token_id: text(&mut from, "jti")?,
+            jti: text(&mut from, "jti")?,
             client_id: text(&mut from, "client_id")?,
             authorized_party: text(&mut from, "azp")?,
             scopes,
             confirmation: confirmation(&mut from)?,
             acr: text(&mut from, "acr")?,
-            amr: from.remove("amr").map_or(Ok(Box::default()), |amr| texts(amr, "amr"))?,
+            amr: from.remove("amr").map_or(Ok(Vec::new()), |amr| texts(amr, "amr"))?,
             authenticated_at: date(&mut from, "auth_time")?,
             session_id: text(&mut from, "sid")?,
             events: events(&mut from)?,
@@ -125,12 +125,12 @@ impl Claims {
         match name {
             "iss" => text(&self.issuer),
             "sub" => text(&self.subject),
-            "jti" => text(&self.token_id),
+            "jti" => text(&self.jti),
             "client_id" => text(&self.client_id),
             "azp" => text(&self.authorized_party),
             "acr" => text(&self.acr),
             "sid" => text(&self.session_id),
-            "aud" => texts(&self.audience),
+            "aud" => texts(&self.audiences),
             "amr" => texts(&self.amr),
             "scope" | "scp" => {
                 (!self.scopes.is_empty()).then(|| Cow::Owned(Value::from(self.scopes.to_string())))
@@ -152,7 +152,7 @@ fn one_text(value: Value, name: &'static str) -> Result<Box<str>, JwtError> {
     }
 }
 
-fn texts(value: Value, name: &'static str) -> Result<Box<[Box<str>]>, JwtError> {
+fn texts(value: Value, name: &'static str) -> Result<Vec<Box<str>>, JwtError> {
     match value {
         Value::Array(values) if values.len() <= ARRAY_ENTRIES => {
             values.into_iter().map(|value| one_text(value, name)).collect()
@@ -162,11 +162,11 @@ fn texts(value: Value, name: &'static str) -> Result<Box<[Box<str>]>, JwtError> 
 }
 
 /// RFC 7519 §4.1.3: a string, or an array of strings.
-fn audience(from: &mut Object) -> Result<Box<[Box<str>]>, JwtError> {
+fn audiences(from: &mut Object) -> Result<Vec<Box<str>>, JwtError> {
     match from.remove("aud") {
-        None => Ok(Box::default()),
+        None => Ok(Vec::new()),
         Some(Value::Array(values)) => texts(Value::Array(values), "aud"),
-        Some(value) => Ok(Box::new([one_text(value, "aud")?])),
+        Some(value) => Ok(vec![one_text(value, "aud")?]),
     }
 }
 

@@ -18,7 +18,8 @@ pub use validate::{Expectation, TokenTypes, validate};
 pub(crate) use validate::{audience, times};
 
 use crate::algorithm::AlgorithmSet;
-use crate::error::JwtError;
+pub use crate::error::JwtError;
+
 use crate::jwk::KeySet;
 use crate::jws::{self, Compact, Header};
 

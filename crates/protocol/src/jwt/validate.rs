@@ -7,24 +7,19 @@ use base::UnixMs;
 use std::time::Duration;
 
 /// Which values of `typ` are taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenTypes {
     /// Whether a token without `typ` is taken.
     pub absent: bool,
     /// The names that are taken, without `application/`; compared without regard to case.
-    pub names: Box<[Box<str>]>,
+    pub names: &'static [&'static str],
 }
 
 impl TokenTypes {
     /// Access tokens of any issuer: absent, `JWT` or `at+jwt`.
-    pub fn access() -> Self {
-        Self { absent: true, names: ["JWT".into(), "at+jwt".into()].into() }
-    }
-
-    /// Only the type `name`.
-    pub fn only(name: &str) -> Self {
-        Self { absent: false, names: [name.into()].into() }
-    }
+    pub const ACCESS: Self = Self { absent: true, names: &["JWT", "at+jwt"] };
+    /// Only what says that it is an access token (RFC 9068 §2.1).
+    pub const AT_JWT: Self = Self { absent: false, names: &["at+jwt"] };
 
     /// Whether `typ` is taken.
     pub fn takes(&self, typ: Option<&str>) -> bool {
@@ -45,9 +40,9 @@ pub struct Expectation<'a> {
     pub issuer: &'a str,
     /// Audiences of which the token must name one. Never empty in a configuration that was checked; an
     /// empty list takes no token.
-    pub audiences: &'a [Box<str>],
+    pub audiences: &'a [String],
     /// The types that are taken.
-    pub types: &'a TokenTypes,
+    pub types: TokenTypes,
     /// The time.
     pub now: UnixMs,
     /// How far the issuer's clock may be off; see `base::limits::CLOCK_SKEW`.
@@ -76,9 +71,19 @@ pub fn validate(
     times(claims, expectation.now, expectation.skew)
 }
 
+impl Claims {
+    /// [`validate`], as a method.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn validate(&self, header: &Header, expectation: &Expectation<'_>) -> Result<(), JwtError> {
+        validate(self, header, expectation)
+    }
+}
+
 /// RFC 7519 §4.1.3, RFC 9068 §4: the token names an audience that is ours.
-pub(crate) fn audience(claims: &Claims, ours: &[Box<str>]) -> Result<(), JwtError> {
-    match claims.audience.iter().any(|aud| ours.contains(aud)) {
+pub(crate) fn audience(claims: &Claims, ours: &[String]) -> Result<(), JwtError> {
+    match claims.audiences.iter().any(|aud| ours.iter().any(|own| **own == **aud)) {
         true => Ok(()),
         false => Err(JwtError::WrongAudience),
     }

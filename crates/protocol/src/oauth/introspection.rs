@@ -78,7 +78,7 @@ impl Introspected {
     pub fn validate(
         &self,
         issuer: &str,
-        audiences: &[Box<str>],
+        audiences: &[String],
         now: UnixMs,
         skew: Duration,
     ) -> Result<(), JwtError> {
