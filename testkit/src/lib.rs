@@ -1,1 +1,30 @@
-//! .
+//! What tests stand on: the real binary, a scripted upstream, a client that sends exact bytes, an issuer
+//! that lies when told to.
+//!
+//! Owns: starting and ending those. Never does: use the product's own parsing or signing, so that a mistake
+//! there shows; need a runtime: everything runs on threads of its own and can be used from any test.
+//!
+//! Invariant: what is started ends when it is dropped.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up fails there and then"
+)]
+
+mod client;
+mod gate;
+mod http;
+mod issuer;
+pub mod jose;
+mod places;
+mod upstream;
+pub mod wait;
+
+pub use client::{PATIENCE, RawClient, Response, get, request};
+pub use gate::{Builder, Gate, Output, run};
+pub use http::{BODY_KEPT, Body};
+pub use issuer::{Behaviour, Endpoint, Issuer};
+pub use jose::{Algorithm, Key};
+pub use places::{binary, free_port, parts, workspace};
+pub use upstream::{Answer, Seen, Takeover, Upstream};

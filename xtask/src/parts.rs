@@ -18,19 +18,17 @@ pub(crate) struct Debian {
     version: &'static str,
 }
 
-const NGINX: Debian = Debian { program: "nginx", package: "nginx-light", version: "-v" };
+const NGINX: Debian = Debian { program: "nginx", package: "nginx", version: "-v" };
 const HAPROXY: Debian = Debian { program: "haproxy", package: "haproxy", version: "-v" };
 const WRK: Debian = Debian { program: "wrk", package: "wrk", version: "-v" };
 const CURL: Debian = Debian { program: "curl", package: "curl", version: "--version" };
 const NODE: Debian = Debian { program: "node", package: "nodejs", version: "--version" };
 const NPM: Debian = Debian { program: "npm", package: "npm", version: "--version" };
-const REDIS: Debian =
-    Debian { program: "redis-server", package: "redis-server", version: "--version" };
 const POSTGRES: Debian =
     Debian { program: "postgres", package: "postgresql", version: "--version" };
 
 /// What the tests need from Debian.
-pub(crate) const FOR_TESTS: &[Debian] = &[NGINX, CURL, NODE, NPM, REDIS, POSTGRES];
+pub(crate) const FOR_TESTS: &[Debian] = &[NGINX, CURL, NODE, NPM, POSTGRES];
 /// What the measurements need from Debian.
 pub(crate) const FOR_BENCH: &[Debian] = &[NGINX, HAPROXY, WRK];
 

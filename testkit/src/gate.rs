@@ -1,0 +1,438 @@
+//! The real binary, run with a configuration of the test's own.
+
+use crate::client::{self, Response};
+use crate::{places, wait};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+/// How long the gate may take until it is ready: far more than the second it promises, for busy machines.
+const START: Duration = Duration::from_secs(30);
+/// How long it may take to end after SIGTERM.
+const END: Duration = Duration::from_secs(30);
+/// How long a command may take.
+const COMMAND: Duration = Duration::from_secs(60);
+/// Lines of the log that a failing test prints.
+const LOG_LINES: usize = 60;
+
+/// What a command printed.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Its exit code; -1 when it was ended by a signal.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// The standard output as JSON.
+    ///
+    /// # Panics
+    /// When it is none; the message shows everything the command printed.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// How a gate is started.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    server: String,
+    listener: String,
+    rest: String,
+    whole: Option<String>,
+    data: Option<PathBuf>,
+    variables: Vec<(String, String)>,
+    arguments: Vec<String>,
+    ports: (u16, u16),
+}
+
+impl Builder {
+    /// Lines of `[server]`, beside `public_url` and `control`.
+    #[must_use]
+    pub fn server(mut self, lines: &str) -> Self {
+        self.server = lines.to_owned();
+        self
+    }
+
+    /// Lines of the one `[[listener]]`, beside `name` and `bind`.
+    #[must_use]
+    pub fn listener(mut self, lines: &str) -> Self {
+        self.listener = lines.to_owned();
+        self
+    }
+
+    /// Everything else: issuers, lists, upstreams, routes.
+    #[must_use]
+    pub fn rest(mut self, lines: &str) -> Self {
+        self.rest = lines.to_owned();
+        self
+    }
+
+    /// The whole file, instead of the three parts. `@gateway@`, `@control@` stand for the two free ports.
+    #[must_use]
+    pub fn whole(mut self, file: &str) -> Self {
+        self.whole = Some(file.to_owned());
+        self
+    }
+
+    /// A data folder that is kept, instead of one that goes with the gate.
+    #[must_use]
+    pub fn data(mut self, folder: &Path) -> Self {
+        self.data = Some(folder.to_path_buf());
+        self
+    }
+
+    /// A variable of its environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A further argument of `up`.
+    #[must_use]
+    pub fn argument(mut self, word: &str) -> Self {
+        self.arguments.push(word.to_owned());
+        self
+    }
+
+    /// The port that the listener will have.
+    pub fn gateway_port(&self) -> u16 {
+        self.ports.0
+    }
+
+    /// The port that the control plane will have.
+    pub fn control_port(&self) -> u16 {
+        self.ports.1
+    }
+
+    /// The file as it will be written.
+    pub fn file(&self) -> String {
+        let (gateway, control) = self.ports;
+        let text = self.whole.clone().unwrap_or_else(|| {
+            format!(
+                "version = 1\n\n[server]\npublic_url = \"http://localhost:@control@\"\n\
+                 control = \"127.0.0.1:@control@\"\n{}\n\n[[listener]]\nname = \"api\"\n\
+                 bind = \"127.0.0.1:@gateway@\"\n{}\n\n{}\n",
+                self.server, self.listener, self.rest
+            )
+        });
+        text.replace("@gateway@", &gateway.to_string()).replace("@control@", &control.to_string())
+    }
+
+    /// Starts the gate and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it ends instead, or is not ready in time.
+    pub fn start(self) -> Gate {
+        self.try_start().unwrap_or_else(|output| panic!("the gate did not start: {output:?}"))
+    }
+
+    /// The same; what it printed when it ended instead.
+    ///
+    /// # Errors
+    /// When it ends before it is ready.
+    ///
+    /// # Panics
+    /// When it neither ends nor is ready in time, or the binary cannot be run.
+    pub fn try_start(self) -> Result<Gate, Output> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("portcullis.toml");
+        std::fs::write(&config, self.file()).expect("the configuration is written");
+        let data = self.data.clone().unwrap_or_else(|| folder.path().join("data"));
+        let log = folder.path().join("log");
+        let mut gate = Gate { builder: self, folder, config, data, log, running: None };
+        gate.run()?;
+        Ok(gate)
+    }
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    ready: Value,
+    lines: Receiver<String>,
+}
+
+/// A running gate. It is killed when it is dropped; a test that fails then prints the end of its log.
+#[derive(Debug)]
+pub struct Gate {
+    builder: Builder,
+    folder: tempfile::TempDir,
+    config: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
+    running: Option<Running>,
+}
+
+impl Gate {
+    /// A gate with one listener on free ports of 127.0.0.1; the rest is the test's.
+    pub fn builder() -> Builder {
+        Builder {
+            server: String::new(),
+            listener: String::new(),
+            rest: String::new(),
+            whole: None,
+            data: None,
+            variables: Vec::new(),
+            arguments: Vec::new(),
+            ports: (places::free_port(), places::free_port()),
+        }
+    }
+
+    /// A running gate with these issuers, lists, upstreams and routes.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(rest: &str) -> Self {
+        Self::builder().rest(rest).start()
+    }
+
+    /// Starts it again, with the same files and ports, after it has ended.
+    ///
+    /// # Panics
+    /// When it does not start, or still runs.
+    pub fn restart(&mut self) {
+        assert!(self.running.is_none(), "it still runs");
+        self.run().unwrap_or_else(|output| panic!("the gate did not start: {output:?}"));
+    }
+
+    /// Its first gateway address as it says itself, `http://…`.
+    pub fn url(&self) -> String {
+        self.urls().into_iter().next().expect("a gateway address")
+    }
+
+    /// All its gateway addresses.
+    pub fn urls(&self) -> Vec<String> {
+        let list = self.ready()["gateway"].as_array().cloned().unwrap_or_default();
+        list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// `127.0.0.1:PORT` of the listener.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.builder.ports.0)
+    }
+
+    /// GET of `path` with these headers, over a connection of its own.
+    ///
+    /// # Panics
+    /// When no answer comes.
+    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        client::get(&(self.address() + path), headers)
+    }
+
+    /// The control plane's address as the gate says itself.
+    pub fn control(&self) -> String {
+        self.ready()["control"].as_str().expect("a control address").to_owned()
+    }
+
+    /// The line it printed when it was ready.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn ready(&self) -> &Value {
+        &self.running.as_ref().expect("a running gate").ready
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// A folder for files of the test, beside the configuration.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Replaces the third part of the configuration (see [`Builder::rest`]) on disk; the gate reads it when
+    /// it notices, or on [`Self::sighup`].
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn rewrite(&mut self, rest: &str) {
+        self.builder.rest = rest.to_owned();
+        // As an editor does it: the whole file appears at once.
+        let new = self.config.with_extension("new");
+        std::fs::write(&new, self.builder.file()).expect("the configuration is written");
+        std::fs::rename(&new, &self.config).expect("the configuration is replaced");
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until its log holds `text`.
+    ///
+    /// # Panics
+    /// When it does not within `within`.
+    pub fn wait_for_log(&self, text: &str, within: Duration) {
+        wait::until(within, &format!("{text:?} in the log"), || self.log().contains(text));
+    }
+
+    /// The lines it has printed since it was ready.
+    pub fn printed(&self) -> Vec<String> {
+        self.running.as_ref().map(|running| running.lines.try_iter().collect()).unwrap_or_default()
+    }
+
+    /// Runs `portcullis ARGS --json --data DIR` to its end.
+    ///
+    /// # Panics
+    /// When the binary cannot be run, or does not end in time.
+    pub fn cli(&self, args: &[&str]) -> Output {
+        let mut all = args.to_vec();
+        let data = self.data.to_string_lossy();
+        all.extend(["--json", "--data", &data]);
+        run(&all)
+    }
+
+    /// The same, and the JSON of a command that must succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn done(&self, args: &[&str]) -> Value {
+        let output = self.cli(args);
+        assert_eq!(output.code, 0, "{args:?}: {output:?}\n{}", self.log());
+        output.json()
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().expect("a running gate").child.id()
+    }
+
+    /// Its resident memory in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Kills it, as a power cut would.
+    pub fn kill9(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+        }
+    }
+
+    /// Asks it to end, without waiting.
+    pub fn sigterm(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Asks it to read its configuration again, without waiting.
+    pub fn sighup(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it does not run, or does not end in time.
+    pub fn ended(&mut self) -> ExitStatus {
+        let mut running = self.running.take().expect("a running gate");
+        wait_for(&mut running.child, END, "the gate's end")
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.pid()).expect("a process id"));
+        kill(pid, signal).expect("the signal is sent");
+    }
+
+    fn run(&mut self) -> Result<(), Output> {
+        let log = File::options().create(true).append(true).open(&self.log).expect("a log");
+        let mut command = Command::new(places::binary());
+        command.args(["up", "--json"]).arg("--config").arg(&self.config);
+        command.arg("--data").arg(&self.data).args(&self.builder.arguments);
+        command.envs(self.builder.variables.iter().cloned());
+        command.current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().expect("the binary runs");
+        let lines = lines(child.stdout.take().expect("a pipe"));
+        let mut printed = String::new();
+        while let Ok(line) = lines.recv_timeout(START) {
+            match serde_json::from_str::<Value>(&line) {
+                Ok(ready) if ready.get("gateway").is_some() => {
+                    self.running = Some(Running { child, ready, lines });
+                    return Ok(());
+                }
+                _ => printed = printed + &line + "\n",
+            }
+        }
+        // Its output has ended, or nothing came for too long.
+        if child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _ = child.kill();
+        }
+        let code = child.wait().ok().and_then(|status| status.code()).unwrap_or(-1);
+        Err(Output { code, stdout: printed, stderr: self.log() })
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.kill9();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let from = lines.len().saturating_sub(LOG_LINES);
+            eprintln!("the gate's log:\n{}", lines[from..].join("\n"));
+        }
+    }
+}
+
+/// Runs the binary with `args` to its end.
+///
+/// # Panics
+/// When it cannot be run, or does not end in time.
+pub fn run(args: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, err) = (folder.path().join("out"), folder.path().join("err"));
+    let mut command = Command::new(places::binary());
+    command.args(args).stdin(Stdio::null());
+    command.stdout(File::create(&out).expect("a file"));
+    command.stderr(File::create(&err).expect("a file"));
+    let mut child = command.spawn().expect("the binary runs");
+    let status = wait_for(&mut child, COMMAND, &format!("the end of {args:?}"));
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    Output { code: status.code().unwrap_or(-1), stdout: read(&out), stderr: read(&err) }
+}
+
+fn wait_for(child: &mut Child, within: Duration, what: &str) -> ExitStatus {
+    let mut status = None;
+    wait::until(within, what, || {
+        status = child.try_wait().ok().flatten();
+        status.is_some()
+    });
+    status.expect("an exit status")
+}
+
+fn lines(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,205 @@
+//! The kit on itself: what tests rely on has to be right first.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
+    RsaPublicKeyComponents, UnparsedPublicKey,
+};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::time::Duration;
+use testkit::{
+    Algorithm, Answer, Behaviour, Endpoint, Issuer, Key, RawClient, Upstream, free_port, get, jose,
+    request, wait,
+};
+
+#[test]
+fn upstream_keeps_the_exact_bytes() {
+    let upstream = Upstream::start(|seen| Answer::ok(&seen.target()));
+    let mut client = RawClient::connect(&upstream.url());
+    let head = b"GET /a%2Fb?x HTTP/1.1\r\nHOST: a\r\nx-Odd:  b \r\nX-odd: c\r\n\r\n";
+    let response = client.exchange(head);
+    assert_eq!((response.status, response.text().as_str()), (200, "/a%2Fb?x"));
+    let seen = upstream.last();
+    assert_eq!(seen.head, head);
+    assert_eq!(seen.values("X-ODD"), ["b", "c"]);
+    assert_eq!(seen.header("x-odd"), None);
+    assert_eq!(seen.header("host").as_deref(), Some("a"));
+    // The same connection serves the next.
+    client.exchange(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    assert_eq!(upstream.last().body.kept, b"abc");
+    assert_eq!((upstream.connections(), upstream.count()), (1, 2));
+}
+
+#[test]
+fn chunks_and_trailers_are_read() {
+    let upstream = Upstream::start(|seen| {
+        assert!(seen.body.complete);
+        let body = format!("{:x}\r\n{}\r\n0\r\ngrpc-status: 0\r\n\r\n", 5, "hello");
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        Answer::Bytes((head.to_owned() + &body).into_bytes())
+    });
+    let mut client = RawClient::connect(&upstream.url());
+    let response = client.exchange(
+        b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n1\r\nc\r\n0\r\nT: 1\r\n\r\n",
+    );
+    assert_eq!(response.text(), "hello");
+    assert_eq!(response.body.trailers, [("grpc-status".to_owned(), "0".to_owned())]);
+    let seen = upstream.last();
+    assert_eq!((seen.body.kept.as_slice(), seen.body.trailers.len()), (b"abc".as_slice(), 1));
+}
+
+#[test]
+fn a_broken_off_answer_is_not_complete() {
+    let upstream = Upstream::start(|_| {
+        Answer::Close(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec())
+    });
+    let response = get(&upstream.url(), &[]);
+    assert_eq!(
+        (response.body.kept.as_slice(), response.body.complete),
+        (b"half".as_slice(), false)
+    );
+}
+
+#[test]
+fn silence_and_the_end_are_told_apart() {
+    let upstream = Upstream::start(|_| Answer::Silence);
+    let mut client = RawClient::connect(&upstream.url());
+    client.patience(Duration::from_millis(50));
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(client.try_response("GET").is_err());
+    assert!(!client.is_closed(Duration::from_millis(50)));
+    upstream.wait_for(1, Duration::from_secs(5));
+    drop(upstream);
+    assert!(client.is_closed(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_script_can_take_the_socket() {
+    let upstream = Upstream::start(|_| {
+        Answer::takeover(|stream| {
+            stream.write_all(b"HTTP/1.1 101 Switching\r\nupgrade: echo\r\n\r\n").unwrap();
+            let mut bytes = [0; 4];
+            stream.read_exact(&mut bytes).unwrap();
+            stream.write_all(&bytes).unwrap();
+        })
+    });
+    let mut client = RawClient::connect(&upstream.url());
+    assert_eq!(client.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\n\r\n").status, 101);
+    client.send(b"ping");
+    assert_eq!(client.read_some().unwrap(), b"ping");
+}
+
+#[test]
+fn the_client_can_come_from_another_address() {
+    let upstream = Upstream::start(|_| Answer::ok("x"));
+    let mut client = RawClient::connect_from("127.0.0.9".parse().unwrap(), &upstream.url());
+    assert_eq!(client.local().ip().to_string(), "127.0.0.9");
+    assert_eq!(client.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
+}
+
+#[test]
+fn ports_are_handed_out_once() {
+    let ports: HashSet<u16> = (0..50).map(|_| free_port()).collect();
+    assert_eq!(ports.len(), 50);
+}
+
+#[test]
+fn tokens_verify_with_the_published_keys() {
+    let check = |algorithm: Algorithm| {
+        let key = Key::generate(algorithm, "k");
+        let token = key.token(&json!({ "sub": "a" }));
+        let (input, signature) = token.rsplit_once('.').unwrap();
+        let (jwk, signature) = (key.jwk(), decode(signature));
+        let part = |name: &str| decode(jwk[name].as_str().unwrap());
+        let good = match algorithm {
+            Algorithm::Es256 => {
+                let point = [vec![4], part("x"), part("y")].concat();
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+                    .verify(input.as_bytes(), &signature)
+            }
+            Algorithm::EdDsa => {
+                UnparsedPublicKey::new(&ED25519, part("x")).verify(input.as_bytes(), &signature)
+            }
+            _ => {
+                let rsa = match algorithm {
+                    Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
+                    _ => &RSA_PKCS1_2048_8192_SHA256,
+                };
+                RsaPublicKeyComponents { n: part("n"), e: part("e") }.verify(
+                    rsa,
+                    input.as_bytes(),
+                    &signature,
+                )
+            }
+        };
+        assert!(good.is_ok(), "{algorithm:?}");
+        assert!(key.public_pem().starts_with("-----BEGIN PUBLIC KEY-----\nM"), "{algorithm:?}");
+    };
+    let all = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256, Algorithm::Ps256];
+    all.into_iter().for_each(check);
+}
+
+#[test]
+fn the_issuer_publishes_rotates_and_counts() {
+    let issuer = Issuer::start();
+    let discovery = get(&(issuer.url() + "/.well-known/openid-configuration"), &[]).json();
+    assert_eq!(discovery["issuer"], issuer.url());
+    let keys = |expect: &[&str]| {
+        let set = get(discovery["jwks_uri"].as_str().unwrap(), &[]).json();
+        let kids = set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap());
+        assert_eq!(kids.collect::<Vec<_>>(), expect);
+    };
+    keys(&["k1"]);
+    issuer.add_key(Key::generate(Algorithm::EdDsa, "k2"));
+    keys(&["k1", "k2"]);
+    issuer.remove_key("k1");
+    keys(&["k2"]);
+    assert_eq!((issuer.fetches(Endpoint::Keys), issuer.fetches(Endpoint::Discovery)), (3, 1));
+    let token = issuer.token("api", "read");
+    let claims: Value = serde_json::from_slice(&decode(token.split('.').nth(1).unwrap())).unwrap();
+    assert_eq!((&claims["aud"], &claims["iss"]), (&json!("api"), &json!(issuer.url())));
+}
+
+#[test]
+fn the_issuer_lies_when_told_to() {
+    let issuer = Issuer::start();
+    let url = issuer.url() + "/jwks";
+    issuer.behave(Behaviour::Status(500));
+    assert_eq!(get(&url, &[]).status, 500);
+    issuer.behave(Behaviour::Garbage);
+    assert_eq!(get(&url, &[]).json(), Value::Null);
+    issuer.behave(Behaviour::Drip(Duration::from_millis(1)));
+    let passed = wait::until(Duration::from_secs(10), "a slow answer", || {
+        get(&url, &[]).json()["keys"].is_array()
+    });
+    assert!(passed < Duration::from_secs(10));
+    issuer.behave(Behaviour::Honest);
+    assert_eq!(get(&url, &[]).json()["keys"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn introspection_knows_what_it_was_told() {
+    let issuer = Issuer::start();
+    issuer.introspects("abc", json!({ "active": true, "sub": "bob" }));
+    let ask = |token: &str| {
+        let body = format!("token={token}&token_type_hint=access_token");
+        request("POST", &(issuer.url() + "/introspect"), &[], body.as_bytes()).json()
+    };
+    assert_eq!(ask("abc")["sub"], "bob");
+    assert_eq!(ask("abd"), json!({ "active": false }));
+}
+
+#[test]
+fn attack_tokens_have_the_form_of_tokens() {
+    let claims = json!({ "sub": "a" });
+    assert!(jose::unsigned(&claims).ends_with('.'));
+    assert_eq!(jose::hs256(b"secret", &json!({ "alg": "HS256" }), &claims).split('.').count(), 3);
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).unwrap()
+}
