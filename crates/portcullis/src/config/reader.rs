@@ -1,0 +1,458 @@
+//! Reads a TOML document and collects every problem on the way, each with its place.
+//!
+//! Never does: stop at the first mistake. A value that cannot be read becomes `None`, and the section goes
+//! on; whether the whole is usable is asked once, at the end.
+//!
+//! Invariant: every key that a section asks for is known, every other is a problem, so a key can neither be
+//! forgotten nor ignored.
+
+use super::problem::{PROBLEMS, Problem, ProblemCode};
+use super::secret::Surroundings;
+use super::text::nearest;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Longest source line that is shown; longer ones are not (nobody would find the caret).
+const SHOWN_LINE: usize = 200;
+/// Words beside which secrets stand; lines with one of them are not shown.
+const SENSITIVE: [&str; 4] = ["secret", "password", "authorization", "token"];
+
+/// One value and its place.
+#[derive(Debug, Clone)]
+pub(super) struct Field<'a> {
+    pub(super) value: &'a DeValue<'a>,
+    pub(super) at: At,
+}
+
+/// A place: bytes of the text and the path in the structure.
+#[derive(Debug, Clone, Default)]
+pub(super) struct At {
+    pub(super) span: Range<usize>,
+    pub(super) path: String,
+}
+
+impl At {
+    fn key(&self, key: &str, span: Range<usize>) -> Self {
+        let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        let key = if plain { key.to_owned() } else { format!("{key:?}") };
+        let path = if self.path.is_empty() { key } else { format!("{}.{key}", self.path) };
+        Self { span, path }
+    }
+
+    fn item(&self, index: usize, span: Range<usize>) -> Self {
+        Self { span, path: format!("{}[{index}]", self.path) }
+    }
+}
+
+/// What kind of thing bears a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Named {
+    Listener,
+    Issuer,
+    IpList,
+    Upstream,
+    Route,
+}
+
+impl Named {
+    /// Its section, as written in the file.
+    pub(super) fn section(self) -> &'static str {
+        match self {
+            Self::Listener => "listener",
+            Self::Issuer => "issuer",
+            Self::IpList => "ip_list",
+            Self::Upstream => "upstream",
+            Self::Route => "route",
+        }
+    }
+}
+
+/// Collects problems and knows what was declared so far.
+pub(super) struct Reader<'a> {
+    text: &'a str,
+    line_starts: Vec<usize>,
+    base: PathBuf,
+    around: &'a dyn Surroundings,
+    problems: Vec<Problem>,
+    secrets: Vec<Range<usize>>,
+    names: HashMap<Named, HashMap<String, usize>>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of `text`, whose relative paths start at `base`.
+    pub(super) fn new(text: &'a str, base: &Path, around: &'a dyn Surroundings) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
+        Self {
+            text,
+            line_starts: std::iter::once(0).chain(breaks).collect(),
+            base: base.to_path_buf(),
+            around,
+            problems: Vec::new(),
+            secrets: Vec::new(),
+            names: HashMap::new(),
+        }
+    }
+
+    /// The surroundings, for secrets and files.
+    pub(super) fn around(&self) -> &'a dyn Surroundings {
+        self.around
+    }
+
+    /// A path of the file made absolute against the file's folder.
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+        self.base.join(path)
+    }
+
+    /// Notes a problem.
+    pub(super) fn problem(&mut self, code: ProblemCode, at: &At, message: impl Into<String>) {
+        self.note(code, at, message.into(), None);
+    }
+
+    /// Notes a problem with a hint.
+    pub(super) fn hinted(
+        &mut self,
+        code: ProblemCode,
+        at: &At,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.note(code, at, message.into(), Some(hint.into()));
+    }
+
+    fn note(&mut self, code: ProblemCode, at: &At, message: String, hint: Option<String>) {
+        if self.problems.len() >= PROBLEMS {
+            return;
+        }
+        let (line, column) = self.place(at.span.start);
+        let start = floor_boundary(self.text, at.span.start);
+        let end = floor_boundary(self.text, at.span.end.max(start));
+        let covered = self.text.get(start..end).unwrap_or_default();
+        let first = covered.lines().next().unwrap_or_default();
+        let path = at.path.clone();
+        let severity = code.severity();
+        self.problems.push(Problem {
+            severity,
+            code,
+            line,
+            column,
+            path,
+            message,
+            hint,
+            offset: start,
+            width: first.chars().count().max(1),
+            source: None,
+        });
+    }
+
+    /// Line and column of a byte, both from 1.
+    pub(super) fn place(&self, offset: usize) -> (usize, usize) {
+        let offset = floor_boundary(self.text, offset);
+        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let column = self.text.get(start..offset).unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+
+    /// Marks bytes that must never be shown.
+    pub(super) fn hide(&mut self, span: Range<usize>) {
+        self.secrets.push(span);
+    }
+
+    /// Declares a name; a second one of the same kind is a problem.
+    pub(super) fn declare(&mut self, kind: Named, name: &str, at: &At) {
+        let here = at.span.start;
+        let first = *self.names.entry(kind).or_default().entry(name.to_owned()).or_insert(here);
+        if first != here {
+            let section = kind.section();
+            let (line, _) = self.place(first);
+            self.hinted(
+                ProblemCode::Duplicate,
+                at,
+                format!("another [[{section}]] is named {name:?}"),
+                format!("the first stands in line {line}; give this one another name"),
+            );
+        }
+    }
+
+    /// Checks that a name was declared.
+    pub(super) fn refer(&mut self, kind: Named, name: &str, at: &At) {
+        let known = self.names.get(&kind);
+        if known.is_some_and(|names| names.contains_key(name)) {
+            return;
+        }
+        let section = kind.section();
+        let near = known.and_then(|names| nearest(name, names.keys().map(String::as_str)));
+        let hint = match near {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("declare it as [[{section}]] with name = {name:?}"),
+        };
+        self.hinted(
+            ProblemCode::Reference,
+            at,
+            format!("no [[{section}]] is named {name:?}"),
+            hint,
+        );
+    }
+
+    /// All problems in the order of the file.
+    pub(super) fn into_problems(mut self) -> Vec<Problem> {
+        let mut problems = std::mem::take(&mut self.problems);
+        for problem in &mut problems {
+            problem.source = self.shown_line(problem.line);
+        }
+        problems.sort_by_key(|problem| problem.offset);
+        problems
+    }
+
+    /// The text of a line, unless it may hold a secret.
+    fn shown_line(&self, line: usize) -> Option<String> {
+        let start = *self.line_starts.get(line.checked_sub(1)?)?;
+        let end = self.line_starts.get(line).copied().unwrap_or(self.text.len());
+        let text = self.text.get(start..end)?.trim_end();
+        let lower = text.to_ascii_lowercase();
+        // WHY: a line that is not valid TOML has no marked spans; words that stand beside secrets do.
+        let sensitive = SENSITIVE.iter().any(|word| lower.contains(word))
+            || (lower.contains("://") && lower.contains('@'));
+        let marked = self.secrets.iter().any(|span| span.start < end && start < span.end);
+        let shown = !marked && !sensitive && text.chars().count() <= SHOWN_LINE;
+        let plain = !text.chars().any(|c| c.is_control() && c != '\t');
+        (shown && plain).then(|| text.to_owned())
+    }
+}
+
+fn floor_boundary(text: &str, mut at: usize) -> usize {
+    at = at.min(text.len());
+    while at > 0 && !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// One table of the document.
+pub(super) struct Section<'a> {
+    table: &'a DeTable<'a>,
+    pub(super) at: At,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    /// The document itself.
+    pub(super) fn root(table: &'a DeTable<'a>) -> Self {
+        Self { table, at: At::default(), known: Vec::new() }
+    }
+
+    /// The value of `key`, which is known from now on.
+    pub(super) fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
+        self.known.push(key);
+        let value = self.table.get(key)?;
+        Some(Field { value: value.get_ref(), at: self.at.key(key, value.span()) })
+    }
+
+    /// Reads `key` where it is present.
+    pub(super) fn read<'r, T>(
+        &mut self,
+        reader: &mut Reader<'r>,
+        key: &'static str,
+        read: impl FnOnce(&mut Reader<'r>, &Field<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let field = self.field(key)?;
+        read(reader, &field)
+    }
+
+    /// Reads `key`, which must be present.
+    pub(super) fn require<'r, T>(
+        &mut self,
+        reader: &mut Reader<'r>,
+        key: &'static str,
+        read: impl FnOnce(&mut Reader<'r>, &Field<'a>) -> Option<T>,
+    ) -> Option<T> {
+        match self.field(key) {
+            Some(field) => read(reader, &field),
+            None => {
+                reader.problem(ProblemCode::Missing, &self.at, format!("`{key}` is missing"));
+                None
+            }
+        }
+    }
+
+    /// Refuses keys whose feature is not built yet.
+    pub(super) fn not_available(&mut self, reader: &mut Reader<'_>, keys: &[(&'static str, &str)]) {
+        for (key, feature) in keys {
+            if let Some(field) = self.field(key) {
+                reader.problem(
+                    ProblemCode::NotAvailable,
+                    &field.at,
+                    format!("`{key}` is not available yet: {feature}"),
+                );
+            }
+        }
+    }
+
+    /// Every key and value, all of them known; for tables whose keys are data.
+    pub(super) fn entries(&self) -> Vec<(&'a str, Field<'a>)> {
+        self.table
+            .iter()
+            .map(|(key, value)| {
+                let name: &'a str = key.get_ref().as_ref();
+                (name, Field { value: value.get_ref(), at: self.at.key(name, value.span()) })
+            })
+            .collect()
+    }
+
+    /// Refuses every key that nobody asked for.
+    pub(super) fn finish(self, reader: &mut Reader<'_>) {
+        for key in self.table.keys() {
+            let name: &str = key.get_ref().as_ref();
+            if self.known.contains(&name) {
+                continue;
+            }
+            let at = self.at.key(name, key.span());
+            let hint = match nearest(name, self.known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known here: {}", self.known.join(", ")),
+            };
+            reader.hinted(ProblemCode::UnknownKey, &at, format!("unknown key {name:?}"), hint);
+        }
+    }
+}
+
+fn kind_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+impl Reader<'_> {
+    /// Notes that a value has the wrong type.
+    pub(super) fn wrong_type(&mut self, field: &Field<'_>, wanted: &str) {
+        let found = kind_of(field.value);
+        self.problem(ProblemCode::Type, &field.at, format!("expected {wanted}, found {found}"));
+    }
+
+    /// A string that is not empty.
+    pub(super) fn text(&mut self, field: &Field<'_>) -> Option<String> {
+        match field.value {
+            DeValue::String(text) if text.is_empty() => {
+                self.problem(ProblemCode::Value, &field.at, "must not be empty");
+                None
+            }
+            DeValue::String(text) => Some(text.clone().into_owned()),
+            _ => {
+                self.wrong_type(field, "a string");
+                None
+            }
+        }
+    }
+
+    /// A boolean.
+    pub(super) fn boolean(&mut self, field: &Field<'_>) -> Option<bool> {
+        if let DeValue::Boolean(value) = field.value {
+            return Some(*value);
+        }
+        self.wrong_type(field, "true or false");
+        None
+    }
+
+    /// An integer within bounds.
+    pub(super) fn integer(&mut self, field: &Field<'_>, low: u64, high: u64) -> Option<u64> {
+        let DeValue::Integer(number) = field.value else {
+            self.wrong_type(field, "an integer");
+            return None;
+        };
+        let value = i128::from_str_radix(number.as_str(), number.radix()).ok();
+        let value = value.and_then(|value| u64::try_from(value).ok());
+        match value.filter(|value| (low..=high).contains(value)) {
+            Some(value) => Some(value),
+            None => {
+                let message = format!("must lie between {low} and {high}");
+                self.problem(ProblemCode::Value, &field.at, message);
+                None
+            }
+        }
+    }
+
+    /// A table.
+    pub(super) fn table<'t>(&mut self, field: &Field<'t>) -> Option<Section<'t>> {
+        if let DeValue::Table(table) = field.value {
+            return Some(Section { table, at: field.at.clone(), known: Vec::new() });
+        }
+        self.wrong_type(field, "a table");
+        None
+    }
+
+    /// The items of a list.
+    pub(super) fn list<'t>(&mut self, field: &Field<'t>) -> Option<Vec<Field<'t>>> {
+        let DeValue::Array(array) = field.value else {
+            self.wrong_type(field, "a list");
+            return None;
+        };
+        let items = array.iter().enumerate();
+        Some(items.map(|(index, item)| item_of(field, index, item)).collect())
+    }
+
+    /// The tables of `[[key]]`, empty where there is none.
+    pub(super) fn tables<'t>(&mut self, root: &mut Section<'t>, kind: Named) -> Vec<Section<'t>> {
+        let Some(field) = root.field(kind.section()) else { return Vec::new() };
+        if let DeValue::Table(_) = field.value {
+            let section = kind.section();
+            let hint = format!("write [[{section}]] with double brackets");
+            self.hinted(ProblemCode::Type, &field.at, "expected a list of tables", hint);
+            return Vec::new();
+        }
+        let items = self.list(&field).unwrap_or_default();
+        items.iter().filter_map(|item| self.table(item)).collect()
+    }
+
+    /// One word out of a fixed set.
+    pub(super) fn word<T: Copy>(&mut self, field: &Field<'_>, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(field)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*value);
+        }
+        let all: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let hint = match nearest(&text, words.iter().map(|(word, _)| *word)) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("one of {}", all.join(", ")),
+        };
+        self.hinted(ProblemCode::Value, &field.at, format!("{text:?} is not possible here"), hint);
+        None
+    }
+
+    /// A list whose items are read one by one; unreadable items are left out (and are problems).
+    pub(super) fn each<'t, T>(
+        &mut self,
+        field: &Field<'t>,
+        mut read: impl FnMut(&mut Self, &Field<'t>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = self.list(field)?;
+        Some(items.iter().filter_map(|item| read(self, item)).collect())
+    }
+
+    /// Like [`Reader::each`], but an empty list is a problem.
+    pub(super) fn some<'t, T>(
+        &mut self,
+        field: &Field<'t>,
+        read: impl FnMut(&mut Self, &Field<'t>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        if let DeValue::Array(array) = field.value
+            && array.is_empty()
+        {
+            self.problem(ProblemCode::Value, &field.at, "the list must not be empty");
+            return None;
+        }
+        self.each(field, read)
+    }
+}
+
+fn item_of<'t>(list: &Field<'t>, index: usize, item: &'t Spanned<DeValue<'t>>) -> Field<'t> {
+    Field { value: item.get_ref(), at: list.at.item(index, item.span()) }
+}

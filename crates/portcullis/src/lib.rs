@@ -1,0 +1,3 @@
+//! The binary's parts: configuration, command line, wiring. It decides nothing.
+
+pub mod config;
