@@ -149,6 +149,7 @@ codes! {
     KEY_MALFORMED = "key.malformed", 401, Caller, "The API key is malformed", "The key's form or check characters are wrong: a typing or copying mistake.", "Copy the whole key again.";
     KEY_UNKNOWN = "key.unknown", 401, Caller, "The API key is unknown", "No key has this id and secret.", "Use a key of this installation; make one with `portcullis key create`.";
     KEY_EXPIRED = "key.expired", 401, Caller, "The API key is expired", "The key's time has passed.", "Make a new key with `portcullis key create`.";
+    KEY_ROUTE = "key.wrong_route", 403, Caller, "The API key is not for this route", "The key is limited to other routes.", "Use a key that is limited to no route or to this one.";
     KEY_REVOKED = "key.revoked", 401, Caller, "The API key is revoked", "The key was revoked.", "Make a new key with `portcullis key create`.";
 
     SCOPE_MISSING = "scope.missing", 403, Caller, "A scope is missing", "The credential is valid, but lacks a scope that the route asks for.", "Ask for a credential with the scopes that `WWW-Authenticate` names.";
@@ -167,6 +168,18 @@ codes! {
     OVERLOADED = "gate.overloaded", 503, Operator, "The gate is full", "The gate holds as many connections as it may.", "Try again soon; raise `max_connections` of the listener.";
     SHUTTING_DOWN = "gate.draining", 503, Operator, "The gate is stopping", "The gate is draining its connections.", "Try again at another node.";
     INTERNAL = "gate.internal", 500, Bug, "The gate failed", "Something broke inside the gate.", "Report it with the request id.";
+
+    API_INVALID = "api.invalid", 400, Caller, "The request is not what the API takes", "The control API could not read the request's body, query or path, or a value breaks its rule.", "The answer's detail names the field and the place; `/api/openapi.json` describes each.";
+    API_UNAUTHENTICATED = "api.unauthenticated", 401, Caller, "The control API does not know you", "Over the network the control API takes no request without a token of an administrator.", "Use the command line on the gate's machine: it talks over the socket in the data folder.";
+    API_NOT_FOUND = "api.not_found", 404, Caller, "There is no such thing", "The control API has no such address, or nothing with this id.", "Look at the list that it should be in, or at `/api/openapi.json`.";
+    API_CONFLICT = "api.conflict", 409, Caller, "It exists already", "What was to be made exists already.", "Look at the list, and change or remove what is there.";
+    API_MEDIA_TYPE = "api.media_type", 415, Caller, "The body is not JSON", "The control API takes bodies as `application/json` only.", "Send `Content-Type: application/json`.";
+    API_BUSY = "api.busy", 503, Operator, "Too much is asked at once", "As many queries or followers run as the control plane allows.", "Wait until one ends and try again.";
+    QUERY_INVALID = "query.invalid", 400, Caller, "The query cannot be answered", "The query is not one that the ledger can answer, or asks for too much.", "The answer's detail says what; ask about fewer rows or columns.";
+    STORE_UNAVAILABLE = "store.unavailable", 503, Operator, "The store cannot be reached", "The store did not answer, and nothing was changed.", "Look whether the database runs and has space, then try again.";
+    STORE_UNCERTAIN = "store.uncertain", 503, Operator, "It may or may not be done", "The store broke off while the change was being made.", "Look at the list before trying again.";
+    ACT_NOT_IN_FORCE = "act.not_in_force", 503, Operator, "It is kept, but not yet in force here", "The change is durable, but this node did not take it up in time.", "Look at `/readyz` of the node and at the list; trying again does no harm.";
+    NODE_STARTING = "gate.starting", 503, Operator, "The gate is starting", "The gate is not ready yet.", "Wait a moment and ask again.";
 
     CALLER_GONE = "caller.gone", 499, Caller, "The caller went away", "The caller closed the connection before the answer was complete.", "Nothing to do.";
     STREAM_CUT = "stream.cut", 0, Nobody, "A live stream was cut", "The credential of a live stream was revoked or expired.", "Nothing to do.";

@@ -1,1 +1,33 @@
-//! .
+//! The control plane's HTTP edge: the API under `/api/v1`, its description, health, metrics, and the page
+//! at the root of the control address.
+//!
+//! Owns: reading requests, writing answers and problems, the unix socket and the TCP port, and who may come
+//! through which.
+//!
+//! Never does: SQL, and decisions: whether an act is right, what a record means and which rule matches is
+//! said by those behind the [`ports`].
+//!
+//! Invariants: over TCP nothing is answered but what [`PUBLIC_PATHS`] lists; over the socket nobody is heard
+//! but root and the user that runs the gate; an act is acknowledged only once this node's gate knows it.
+
+mod api;
+mod guard;
+mod health;
+mod input;
+mod openapi;
+mod pages;
+pub mod ports;
+mod problem;
+mod routes;
+mod serve;
+mod time;
+pub mod views;
+
+pub use api::{Api, Parts};
+pub use guard::{Names, PUBLIC_PATHS};
+pub use health::{Health, Up};
+pub use openapi::document;
+pub use problem::Problem;
+pub use routes::router;
+pub use serve::{ControlSocket, ServeError, Shutdown, serve_socket, serve_tcp};
+pub use time::rfc3339;

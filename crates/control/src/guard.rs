@@ -1,0 +1,156 @@
+//! What stands before every handler: which host is asked, what TCP may ask at all, and the headers that
+//! every answer carries.
+//!
+//! Invariant: a request without a known way in is refused; TCP reaches a handler only for a path of
+//! [`PUBLIC_PATHS`].
+
+use crate::api::Api;
+use crate::input::Via;
+use crate::problem::Problem;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use base::code;
+use futures_util::FutureExt;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY};
+use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+
+/// All that is answered over TCP to somebody who shows no credential, and why:
+/// health for load balancers, metrics for the scraper, the description and the page for people; none holds
+/// a secret or anything personal.
+pub const PUBLIC_PATHS: [&str; 6] =
+    ["/", "/assets/portcullis.css", "/livez", "/readyz", "/metrics", "/api/openapi.json"];
+/// What is answered under any name: a load balancer asks by address.
+const ANY_HOST: [&str; 2] = ["/livez", "/readyz"];
+
+/// The names under which the control address may be asked. Without this check a page of anybody could reach
+/// it from a browser inside, by letting its own name lead here (DNS rebinding).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Names {
+    hosts: BTreeSet<String>,
+}
+
+impl Names {
+    /// The hosts of these URLs or authorities (`https://login.example`, `localhost:8001`); what is neither
+    /// is passed over. The address of the connection itself always counts, and the names of the local host
+    /// where that is a loopback address.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let hosts = names.into_iter().filter_map(|name| {
+            let rest = name.split_once("://").map_or(name, |(_, rest)| rest);
+            let authority = rest.split('/').next().unwrap_or(rest);
+            authority.parse::<Authority>().ok().map(|it| it.host().to_ascii_lowercase())
+        });
+        Self { hosts: hosts.collect() }
+    }
+
+    fn know(&self, authority: &str, local: SocketAddr) -> bool {
+        // RFC 9110 §7.2: a Host is a host and an optional port, nothing else.
+        let Ok(authority) = authority.parse::<Authority>() else { return false };
+        if authority.as_str().contains('@') {
+            return false;
+        }
+        let host = authority.host().to_ascii_lowercase();
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let local = local.ip().to_canonical();
+        self.hosts.contains(&host)
+            || literal.is_ok_and(|it| it.to_canonical() == local)
+            || (local.is_loopback() && host == "localhost")
+    }
+}
+
+/// Whether a request may go on to the router.
+pub(crate) fn admit(request: &Request, names: &Names) -> Result<(), Problem> {
+    let path = request.uri().path();
+    match request.extensions().get::<Via>() {
+        Some(Via::Socket { .. }) => Ok(()),
+        Some(Via::Tcp { local }) => {
+            if !ANY_HOST.contains(&path) {
+                host(request, names, *local)?;
+            }
+            if PUBLIC_PATHS.contains(&path) {
+                Ok(())
+            } else if path.starts_with("/api/") {
+                Err(Problem::with(
+                    code::API_UNAUTHENTICATED,
+                    "use the socket; tokens come with the authority",
+                ))
+            } else {
+                Err(Problem::new(code::API_NOT_FOUND))
+            }
+        }
+        None => Err(Problem::new(code::API_UNAUTHENTICATED)),
+    }
+}
+
+fn host(request: &Request, names: &Names, local: SocketAddr) -> Result<(), Problem> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Err(Problem::new(code::HOST_AMBIGUOUS));
+    };
+    let host = host.to_str().map_err(|_| Problem::new(code::HOST_AMBIGUOUS))?;
+    // RFC 9112 §3.2.2: the authority of an absolute target stands above Host; both must be ours.
+    let target = request.uri().authority().map(Authority::as_str);
+    if names.know(host, local) && target.is_none_or(|it| names.know(it, local)) {
+        Ok(())
+    } else {
+        Err(Problem::new(code::HOST_MISDIRECTED))
+    }
+}
+
+/// Runs a handler; a panic becomes a 500 and harms nobody else.
+pub(crate) async fn caught(api: &Api, handler: impl Future<Output = Response>) -> Response {
+    match AssertUnwindSafe(handler).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            api.witness.panicked();
+            Problem::new(code::INTERNAL).into_response()
+        }
+    }
+}
+
+/// The headers that every answer carries, unless its handler has set them.
+pub(crate) fn harden(headers: &mut HeaderMap) {
+    const HEADERS: [(HeaderName, &str); 5] = [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ours_or_refused() {
+        let names = Names::new(["https://Login.Example:8443/x", "gate.internal", "[::1]:80"]);
+        let check = |host: &str, local: &str, expect: bool| {
+            assert_eq!(names.know(host, local.parse().unwrap()), expect, "{host} at {local}");
+        };
+        check("login.example", "10.0.0.5:8001", true);
+        check("LOGIN.example:9", "10.0.0.5:8001", true);
+        check("gate.internal", "10.0.0.5:8001", true);
+        check("10.0.0.5:8001", "10.0.0.5:8001", true);
+        check("10.0.0.6:8001", "10.0.0.5:8001", false);
+        check("localhost:8001", "127.0.0.1:8001", true);
+        check("localhost:8001", "[::ffff:127.0.0.1]:8001", true);
+        check("127.0.0.1", "[::ffff:127.0.0.1]:8001", true);
+        check("localhost", "10.0.0.5:8001", false);
+        check("[::1]:8001", "[::1]:8001", true);
+        check("evil.example", "127.0.0.1:8001", false);
+        check("localhost.evil.example", "127.0.0.1:8001", false);
+        check("localhost@evil.example", "127.0.0.1:8001", false);
+        check("evil@localhost", "127.0.0.1:8001", false);
+        check("", "127.0.0.1:8001", false);
+    }
+}

@@ -1,0 +1,72 @@
+//! Health, metrics and the API's own description.
+
+use super::{Endpoint, json};
+use crate::api::Api;
+use crate::openapi::{Operation, document};
+use crate::problem::Problem;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base::code;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint {
+            method: "get",
+            path: "/livez",
+            handler: get(live),
+            operation: Operation::new("node", "Whether the process answers")
+                .open()
+                .answers(200, "It does", "Live"),
+        },
+        Endpoint {
+            method: "get",
+            path: "/readyz",
+            handler: get(ready),
+            operation: Operation::new("node", "Whether the node serves, and where; else 503")
+                .open()
+                .answers(200, "It serves", "Up"),
+        },
+        Endpoint {
+            method: "get",
+            path: "/metrics",
+            handler: get(metrics),
+            operation: Operation::new("node", "Metrics in the text format of Prometheus")
+                .open()
+                .answers_text(200, "The metrics"),
+        },
+        Endpoint {
+            method: "get",
+            path: "/api/openapi.json",
+            handler: get(description),
+            operation: Operation::new("node", "This description").open().answers(
+                200,
+                "OpenAPI 3.1",
+                "Anything",
+            ),
+        },
+    ]
+}
+
+async fn live() -> Response {
+    json(StatusCode::OK, &serde_json::json!({ "live": true }))
+}
+
+async fn ready(State(api): State<Api>) -> Result<Response, Problem> {
+    match api.health.check() {
+        Ok(up) => Ok(json(StatusCode::OK, &up)),
+        Err(None) => Err(Problem::new(code::NODE_STARTING)),
+        Err(Some(why)) => Err(Problem::with(code::SHUTTING_DOWN, why)),
+    }
+}
+
+async fn metrics(State(api): State<Api>) -> Response {
+    let text = (api.metrics)();
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn description() -> Response {
+    json(StatusCode::OK, &document())
+}
