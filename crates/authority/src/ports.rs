@@ -123,8 +123,9 @@ pub struct FeedPage {
 pub trait Feed: Send + Sync {
     /// At most `limit` rows after `from`.
     fn changes_since(&self, from: Cursor, limit: u32) -> Answer<'_, FeedPage>;
-    /// Waits until something may have changed since the last call, at most `at_most`.
-    fn wait(&self, at_most: Duration) -> BoxFuture<'_, ()>;
+    /// Waits until something may have changed since this method last returned `seen` (0 at first), at most
+    /// `at_most`; returns what to pass the next time.
+    fn wait(&self, seen: u64, at_most: Duration) -> BoxFuture<'_, u64>;
 }
 
 /// Takes a whole snapshot, one record at a time.
@@ -161,8 +162,9 @@ pub trait Outbox: Send + Sync {
     fn take(&self, node: NodeId, limit: u32) -> Answer<'_, Vec<OutboxRow>>;
     /// The ledger holds these events durably. Ids that are unknown or done are passed over.
     fn mark_done(&self, ids: Vec<EventId>, now: UnixMs) -> Answer<'_, ()>;
-    /// Waits until there may be rows to take, at most `at_most`.
-    fn wait_for_rows(&self, at_most: Duration) -> BoxFuture<'_, ()>;
+    /// Waits until there may be new rows since this method last returned `seen` (0 at first), at most
+    /// `at_most`; returns what to pass the next time.
+    fn wait_for_rows(&self, seen: u64, at_most: Duration) -> BoxFuture<'_, u64>;
 }
 
 /// A node's sign of life: a number that grows while it lives.

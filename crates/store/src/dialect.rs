@@ -1,0 +1,162 @@
+//! What must differ between the engines. Everything else is written once.
+
+use crate::feed::changes_query;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long SQLite waits for a lock. There is one writer, so only a backup or a checkpoint can hold it.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Which engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// The channel on which PostgreSQL announces changes.
+pub(crate) const CHANNEL: &str = "portcullis_feed";
+
+impl Dialect {
+    /// Begins the migration: alone, in one transaction.
+    pub(crate) fn begin_migration(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            // The number is ours and means nothing; nodes that start together go one after the other.
+            Self::Postgres => "SELECT pg_advisory_xact_lock(7310579824211)",
+        }
+    }
+
+    /// Makes the table of migrations.
+    pub(crate) fn migrations_table(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, \
+                 name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
+            }
+            Self::Postgres => {
+                "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, \
+                 name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)"
+            }
+        }
+    }
+
+    /// The migrations, in order: name and text. Append only.
+    pub(crate) fn migrations(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Sqlite => &[("first", include_str!("../migrations/sqlite/0001_first.sql"))],
+            Self::Postgres => &[("first", include_str!("../migrations/postgres/0001_first.sql"))],
+        }
+    }
+
+    /// Writes a feed row: kind, subject, time.
+    pub(crate) fn insert_feed(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "INSERT INTO feed (xid, kind, subject, written_at) VALUES (0, $1, $2, $3) RETURNING seq"
+            }
+            Self::Postgres => {
+                "INSERT INTO feed (xid, kind, subject, written_at) \
+                 VALUES (pg_current_xact_id()::text::bigint, $1, $2, $3) RETURNING seq"
+            }
+        }
+    }
+
+    /// Announces, with the commit, that the feed has grown.
+    pub(crate) fn announce(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT pg_notify('portcullis_feed', '')"),
+        }
+    }
+
+    /// The rows of the feed after a place, with what they name; whether each is settled.
+    pub(crate) fn changes(self) -> &'static str {
+        match self {
+            // One writer: numbers commit in order.
+            Self::Sqlite => changes_query!("1"),
+            // Every transaction with a lower id than the oldest open one has ended, and its rows are seen.
+            Self::Postgres => changes_query!(
+                "CASE WHEN f.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
+                 THEN 1::bigint ELSE 0::bigint END"
+            ),
+        }
+    }
+
+    /// The floor of the feed (xid, seq), and the highest transaction id that a cursor can have seen.
+    pub(crate) fn floor(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT xid, seq, 0 FROM feed_floor WHERE id = 1",
+            Self::Postgres => {
+                "SELECT xid, seq, pg_snapshot_xmax(pg_current_snapshot())::text::bigint \
+                 FROM feed_floor WHERE id = 1"
+            }
+        }
+    }
+
+    /// The place (xid, seq) up to which the present snapshot has seen everything.
+    pub(crate) fn seen(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "SELECT 0, MAX(COALESCE((SELECT MAX(seq) FROM feed), 0), \
+                 (SELECT seq FROM feed_floor WHERE id = 1))"
+            }
+            Self::Postgres => {
+                "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, 9223372036854775807"
+            }
+        }
+    }
+
+    /// The last settled row of the feed that was written before a time.
+    pub(crate) fn last_before(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "SELECT xid, seq FROM feed WHERE written_at < $1 ORDER BY xid DESC, seq DESC LIMIT 1"
+            }
+            Self::Postgres => {
+                "SELECT xid, seq FROM feed WHERE written_at < $1 \
+                 AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
+                 ORDER BY xid DESC, seq DESC LIMIT 1"
+            }
+        }
+    }
+
+    /// Rows of the feed from another cluster's time (after a restore): they could never settle.
+    pub(crate) fn forget_foreign(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(
+                "DELETE FROM feed WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint; \
+                 UPDATE feed_floor SET xid = 0, seq = 0 \
+                 WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+            ),
+        }
+    }
+}
+
+/// How SQLite is opened: every commit is synced before it is acknowledged.
+pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .foreign_keys(true)
+        // The log shrinks to this after a checkpoint, else one burst would keep its size for good.
+        .pragma("journal_size_limit", "67108864")
+}
+
+/// How PostgreSQL sessions are set. Times in milliseconds.
+pub(crate) fn postgres_options(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("portcullis").options([
+        // An acknowledgement means durable, whatever the server's default is.
+        ("synchronous_commit", "on"),
+        ("statement_timeout", "10000"),
+        ("lock_timeout", "5000"),
+        // A transaction that a lost node left open would hold back every follower's cursor.
+        ("idle_in_transaction_session_timeout", "15000"),
+    ])
+}

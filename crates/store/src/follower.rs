@@ -1,0 +1,197 @@
+//! Follows the change feed.
+//!
+//! Invariants:
+//! - The cursor never passes a row before which another may still appear.
+//! - What lies above the cursor is handed out at once all the same: a revocation must not wait for a
+//!   transaction that somebody forgot to end. It is handed out again when the cursor passes it.
+
+use crate::open::Store;
+use authority::{Change, Cursor, Feed, FeedRow};
+use base::{Clock, Monotonic};
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Rows that are asked for at a time: some 500 KB.
+const ROWS: u32 = 1_000;
+/// Numbers of rows that are remembered as handed out early. Beyond that they are handed out again with
+/// every look, which is harmless.
+const EARLY: usize = 100_000;
+/// Numbers of changes that [`Applied`] remembers.
+const APPLIED: usize = 65_536;
+
+/// Some changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The changes and their sequence numbers. May hold what was handed out before.
+    pub changes: Vec<(i64, Change)>,
+    /// Numbers of rows that say nothing any more, since a later row does.
+    pub passed: Vec<i64>,
+    /// Whether some of them lie above the cursor.
+    pub early: bool,
+    /// Where the follower stands now.
+    pub cursor: Cursor,
+}
+
+/// What a follower has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Apply these.
+    Changes(Batch),
+    /// The feed no longer holds what comes next: load everything again and start a new follower.
+    Lost,
+}
+
+/// When the feed was last known to be complete. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Contact(Arc<AtomicU64>);
+
+impl Contact {
+    /// How long ago the database last answered that nothing is left unread.
+    pub fn age(&self, now: Monotonic) -> Duration {
+        now.since(Monotonic(self.0.load(Ordering::Acquire)))
+    }
+}
+
+/// Follows the feed from a cursor on. One for each consumer.
+#[derive(Debug)]
+pub struct Follower {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    cursor: Cursor,
+    /// Up to where the present look has read; at or above the cursor.
+    scan: Cursor,
+    /// Rows above the cursor that were handed out.
+    early: HashSet<i64>,
+    seen: u64,
+    contact: Contact,
+}
+
+impl Follower {
+    /// A follower that goes on from `cursor`, which came with a snapshot that was loaded just now.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, cursor: Cursor) -> Self {
+        let contact = Contact(Arc::new(AtomicU64::new(clock.monotonic().0)));
+        Self { store, clock, cursor, scan: cursor, early: HashSet::new(), seen: 0, contact }
+    }
+
+    /// Tells how long ago the feed was complete.
+    pub fn contact(&self) -> Contact {
+        self.contact.clone()
+    }
+
+    /// Waits for changes. While the database does not answer this does not return, and the contact ages.
+    /// May be cancelled at any point without losing a change.
+    pub async fn next(&mut self) -> Step {
+        loop {
+            // INVARIANT: read before the database is, so that what is read meanwhile means contact *then*.
+            let asked = self.clock.monotonic();
+            match self.store.changes_since(self.scan, ROWS).await {
+                Ok(page) if page.lost => return Step::Lost,
+                Ok(page) => {
+                    let complete = page.rows.len() < usize::try_from(ROWS).unwrap_or(usize::MAX);
+                    let batch = self.sort(page.rows);
+                    if complete {
+                        self.scan = self.cursor;
+                        self.contact.0.fetch_max(asked.0, Ordering::AcqRel);
+                    }
+                    if !batch.changes.is_empty() || !batch.passed.is_empty() {
+                        return Step::Changes(batch);
+                    }
+                    if !complete {
+                        continue;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the change feed cannot be read"),
+            }
+            self.seen = self.store.wait(self.seen, self.store.poll()).await;
+        }
+    }
+
+    /// Moves the cursor over what is settled, and picks out what was not handed out yet.
+    fn sort(&mut self, rows: Vec<FeedRow>) -> Batch {
+        let mut batch =
+            Batch { changes: Vec::new(), passed: Vec::new(), early: false, cursor: self.cursor };
+        for row in rows {
+            let seq = row.place.seq;
+            self.scan = row.place;
+            if row.settled {
+                self.cursor = row.place;
+                self.early.remove(&seq);
+            } else if self.early.contains(&seq) {
+                continue;
+            } else {
+                batch.early = true;
+                if self.early.len() < EARLY {
+                    self.early.insert(seq);
+                }
+            }
+            match row.change {
+                Some(change) => batch.changes.push((seq, change)),
+                None => batch.passed.push(seq),
+            }
+        }
+        batch.cursor = self.cursor;
+        batch
+    }
+}
+
+/// Tells those who made a change when it is in force here.
+#[derive(Debug, Default)]
+pub struct Applied {
+    recent: Mutex<Recent>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Recent {
+    order: VecDeque<i64>,
+    known: HashSet<i64>,
+}
+
+impl Applied {
+    /// Nothing is applied yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The batch is in force.
+    pub fn mark(&self, batch: &Batch) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers = batch.changes.iter().map(|(seq, _)| *seq).chain(batch.passed.iter().copied());
+        for seq in numbers {
+            if recent.known.insert(seq) {
+                recent.order.push_back(seq);
+            }
+            if recent.order.len() > APPLIED
+                && let Some(oldest) = recent.order.pop_front()
+            {
+                recent.known.remove(&oldest);
+            }
+        }
+        drop(recent);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the change with this number is in force, at most `at_most`; whether it is.
+    pub async fn wait(&self, seq: i64, at_most: Duration) -> bool {
+        let applied = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                // Before the look, so that a change between look and wait is not missed.
+                changed.as_mut().enable();
+                if self.is(seq) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(at_most, applied).await.is_ok()
+    }
+
+    fn is(&self, seq: i64) -> bool {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).known.contains(&seq)
+    }
+}
