@@ -8,10 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Locks. With a dozen shards that hold one for 50 ns each, two meet in less than one request of a thousand.
-const STRIPES: usize = 64;
+pub(super) const STRIPES: usize = 64;
 /// Keys of one stripe: 7/8 of 4096, which is how many a hash table of 4096 slots holds. In all 229,376 keys;
 /// with 25 bytes a slot the whole table takes 6.5 MB when it is full, twice that after a long flood.
-const STRIPE_KEYS: usize = 3_584;
+pub(super) const STRIPE_KEYS: usize = 3_584;
 /// Keys that a sweep makes room for at least, so that a flood of new keys pays for one sweep (about 20 µs)
 /// in each 224 requests.
 const SWEEP_KEYS: usize = STRIPE_KEYS / 16;

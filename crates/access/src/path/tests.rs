@@ -106,8 +106,8 @@ proptest! {
     #[test]
     fn agrees_with_the_model(tail in r"(/|\.|%2e|%2F|%41|%c3%a9|%C3|%20|%|;|a|Z|~|@|\[|%5b|%25|%0a|\\| |#|é){0,12}") {
         let path = format!("/{tail}");
-        let got = canonical(path.as_bytes());
-        prop_assert_eq!(got.as_deref().ok(), model(path.as_bytes()).as_deref(), "{}", path);
+        let got = canonical(path.as_bytes()).ok().map(Cow::into_owned);
+        prop_assert_eq!(got, model(path.as_bytes()), "{}", path);
     }
 
     #[test]
