@@ -95,3 +95,83 @@ impl Introspected {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::limits::CLOCK_SKEW;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const NOW: UnixMs = UnixMs(1_764_000_000_000);
+
+    fn parse(answer: &Value) -> Result<Introspection, IntrospectionError> {
+        Introspection::parse(answer.to_string().as_bytes())
+    }
+
+    fn judge(answer: Value) -> Result<(), JwtError> {
+        let Ok(Introspection::Active(token)) = parse(&answer) else { panic!("{answer}") };
+        token.validate("https://login.example", &["orders".to_owned()], NOW, CLOCK_SKEW)
+    }
+
+    #[test]
+    fn rfc7662_s2_2_active_is_a_boolean() {
+        assert_eq!(parse(&json!({"active": false, "exp": "x"})), Ok(Introspection::Inactive));
+        assert!(matches!(parse(&json!({"active": true})), Ok(Introspection::Active(_))));
+        for bad in
+            [json!({}), json!({"active": "true"}), json!({"active": 1}), json!({"active": null})]
+        {
+            assert_eq!(parse(&bad), Err(IntrospectionError::NoActive), "{bad}");
+        }
+        for bad in ["", "[]", "true", r#"{"active":false,"active":true}"#, "<html>"] {
+            let read = Introspection::parse(bad.as_bytes());
+            assert!(matches!(read, Err(IntrospectionError::Json(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rfc7662_s2_2_members_have_their_types() {
+        for (name, bad) in [
+            ("exp", json!("1764000300")),
+            ("nbf", json!(1.5)),
+            ("scope", json!(["a"])),
+            ("sub", json!(1)),
+            ("aud", json!([1])),
+            ("cnf", json!("x")),
+            ("client_id", json!(null)),
+            ("username", json!(1)),
+            ("token_type", json!("a\n")),
+        ] {
+            let mut answer = json!({"active": true});
+            answer[name] = bad;
+            assert_eq!(parse(&answer), Err(IntrospectionError::Member(name)));
+        }
+    }
+
+    #[test]
+    fn rfc7662_s4_what_the_answer_says_is_judged() {
+        let good = json!({"active": true, "aud": "orders", "scope": "a", "token_type": "Bearer"});
+        let with = |name: &str, value: Value| {
+            let mut answer = good.clone();
+            answer[name] = value;
+            judge(answer)
+        };
+        assert_eq!(judge(good.clone()), Ok(()));
+        assert_eq!(with("iss", json!("https://login.example")), Ok(()));
+        assert_eq!(with("iss", json!("https://evil.example")), Err(JwtError::WrongIssuer));
+        assert_eq!(with("aud", json!("other")), Err(JwtError::WrongAudience));
+        assert_eq!(judge(json!({"active": true})), Err(JwtError::WrongAudience));
+        let second = NOW.seconds();
+        assert_eq!(with("exp", json!(second - 29)), Ok(()));
+        assert_eq!(with("exp", json!(second - 30)), Err(JwtError::Expired));
+        assert_eq!(with("nbf", json!(second + 31)), Err(JwtError::NotYetValid("nbf")));
+        assert_eq!(with("iat", json!(second + 31)), Err(JwtError::NotYetValid("iat")));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Introspection::parse(&bytes);
+        }
+    }
+}
