@@ -1,6 +1,8 @@
 //! The real binary, run with a configuration of the test's own.
 
+use crate::builder::Builder;
 use crate::client::{self, Response};
+use crate::command::{Output, run, wait_for};
 use crate::{places, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,145 +18,8 @@ use std::time::Duration;
 const START: Duration = Duration::from_secs(30);
 /// How long it may take to end after SIGTERM.
 const END: Duration = Duration::from_secs(30);
-/// How long a command may take.
-const COMMAND: Duration = Duration::from_secs(60);
 /// Lines of the log that a failing test prints.
 const LOG_LINES: usize = 60;
-
-/// What a command printed.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// Its exit code; -1 when it was ended by a signal.
-    pub code: i32,
-    /// Its standard output.
-    pub stdout: String,
-    /// Its standard error.
-    pub stderr: String,
-}
-
-impl Output {
-    /// The standard output as JSON.
-    ///
-    /// # Panics
-    /// When it is none; the message shows everything the command printed.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-}
-
-/// How a gate is started.
-#[derive(Debug, Clone)]
-pub struct Builder {
-    server: String,
-    listener: String,
-    rest: String,
-    whole: Option<String>,
-    data: Option<PathBuf>,
-    variables: Vec<(String, String)>,
-    arguments: Vec<String>,
-    ports: (u16, u16),
-}
-
-impl Builder {
-    /// Lines of `[server]`, beside `public_url` and `control`.
-    #[must_use]
-    pub fn server(mut self, lines: &str) -> Self {
-        self.server = lines.to_owned();
-        self
-    }
-
-    /// Lines of the one `[[listener]]`, beside `name` and `bind`.
-    #[must_use]
-    pub fn listener(mut self, lines: &str) -> Self {
-        self.listener = lines.to_owned();
-        self
-    }
-
-    /// Everything else: issuers, lists, upstreams, routes.
-    #[must_use]
-    pub fn rest(mut self, lines: &str) -> Self {
-        self.rest = lines.to_owned();
-        self
-    }
-
-    /// The whole file, instead of the three parts. `@gateway@`, `@control@` stand for the two free ports.
-    #[must_use]
-    pub fn whole(mut self, file: &str) -> Self {
-        self.whole = Some(file.to_owned());
-        self
-    }
-
-    /// A data folder that is kept, instead of one that goes with the gate.
-    #[must_use]
-    pub fn data(mut self, folder: &Path) -> Self {
-        self.data = Some(folder.to_path_buf());
-        self
-    }
-
-    /// A variable of its environment.
-    #[must_use]
-    pub fn variable(mut self, name: &str, value: &str) -> Self {
-        self.variables.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// A further argument of `up`.
-    #[must_use]
-    pub fn argument(mut self, word: &str) -> Self {
-        self.arguments.push(word.to_owned());
-        self
-    }
-
-    /// The port that the listener will have.
-    pub fn gateway_port(&self) -> u16 {
-        self.ports.0
-    }
-
-    /// The port that the control plane will have.
-    pub fn control_port(&self) -> u16 {
-        self.ports.1
-    }
-
-    /// The file as it will be written.
-    pub fn file(&self) -> String {
-        let (gateway, control) = self.ports;
-        let text = self.whole.clone().unwrap_or_else(|| {
-            format!(
-                "version = 1\n\n[server]\npublic_url = \"http://localhost:@control@\"\n\
-                 control = \"127.0.0.1:@control@\"\n{}\n\n[[listener]]\nname = \"api\"\n\
-                 bind = \"127.0.0.1:@gateway@\"\n{}\n\n{}\n",
-                self.server, self.listener, self.rest
-            )
-        });
-        text.replace("@gateway@", &gateway.to_string()).replace("@control@", &control.to_string())
-    }
-
-    /// Starts the gate and waits until it is ready.
-    ///
-    /// # Panics
-    /// When it ends instead, or is not ready in time.
-    pub fn start(self) -> Gate {
-        self.try_start().unwrap_or_else(|output| panic!("the gate did not start: {output:?}"))
-    }
-
-    /// The same; what it printed when it ended instead.
-    ///
-    /// # Errors
-    /// When it ends before it is ready.
-    ///
-    /// # Panics
-    /// When it neither ends nor is ready in time, or the binary cannot be run.
-    pub fn try_start(self) -> Result<Gate, Output> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let config = folder.path().join("portcullis.toml");
-        std::fs::write(&config, self.file()).expect("the configuration is written");
-        let data = self.data.clone().unwrap_or_else(|| folder.path().join("data"));
-        let log = folder.path().join("log");
-        let mut gate = Gate { builder: self, folder, config, data, log, running: None };
-        gate.run()?;
-        Ok(gate)
-    }
-}
 
 #[derive(Debug)]
 struct Running {
@@ -175,6 +40,21 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// Lays the files of `builder` and starts it.
+    ///
+    /// # Errors
+    /// When it ends before it is ready.
+    pub(crate) fn launch(builder: Builder) -> Result<Self, Output> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("portcullis.toml");
+        std::fs::write(&config, builder.file()).expect("the configuration is written");
+        let data = builder.data.clone().unwrap_or_else(|| folder.path().join("data"));
+        let log = folder.path().join("log");
+        let mut gate = Self { builder, folder, config, data, log, running: None };
+        gate.run()?;
+        Ok(gate)
+    }
+
     /// A gate with one listener on free ports of 127.0.0.1; the rest is the test's.
     pub fn builder() -> Builder {
         Builder {
@@ -185,6 +65,7 @@ impl Gate {
             data: None,
             variables: Vec::new(),
             arguments: Vec::new(),
+            program: None,
             ports: (places::free_port(), places::free_port()),
         }
     }
@@ -360,7 +241,8 @@ impl Gate {
 
     fn run(&mut self) -> Result<(), Output> {
         let log = File::options().create(true).append(true).open(&self.log).expect("a log");
-        let mut command = Command::new(places::binary());
+        let program = self.builder.program.clone().unwrap_or_else(places::binary);
+        let mut command = Command::new(program);
         command.args(["up", "--json"]).arg("--config").arg(&self.config);
         command.arg("--data").arg(&self.data).args(&self.builder.arguments);
         command.envs(self.builder.variables.iter().cloned());
@@ -397,32 +279,6 @@ impl Drop for Gate {
             eprintln!("the gate's log:\n{}", lines[from..].join("\n"));
         }
     }
-}
-
-/// Runs the binary with `args` to its end.
-///
-/// # Panics
-/// When it cannot be run, or does not end in time.
-pub fn run(args: &[&str]) -> Output {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (out, err) = (folder.path().join("out"), folder.path().join("err"));
-    let mut command = Command::new(places::binary());
-    command.args(args).stdin(Stdio::null());
-    command.stdout(File::create(&out).expect("a file"));
-    command.stderr(File::create(&err).expect("a file"));
-    let mut child = command.spawn().expect("the binary runs");
-    let status = wait_for(&mut child, COMMAND, &format!("the end of {args:?}"));
-    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
-    Output { code: status.code().unwrap_or(-1), stdout: read(&out), stderr: read(&err) }
-}
-
-fn wait_for(child: &mut Child, within: Duration, what: &str) -> ExitStatus {
-    let mut status = None;
-    wait::until(within, what, || {
-        status = child.try_wait().ok().flatten();
-        status.is_some()
-    });
-    status.expect("an exit status")
 }
 
 fn lines(stdout: ChildStdout) -> Receiver<String> {

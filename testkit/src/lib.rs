@@ -12,17 +12,22 @@
     reason = "a test that cannot be set up fails there and then"
 )]
 
+mod builder;
 mod client;
+mod command;
 mod gate;
 mod http;
 mod issuer;
 pub mod jose;
 mod places;
+pub mod postgres;
 mod upstream;
 pub mod wait;
 
+pub use builder::Builder;
 pub use client::{PATIENCE, RawClient, Response, get, request};
-pub use gate::{Builder, Gate, Output, run};
+pub use command::{Output, run};
+pub use gate::Gate;
 pub use http::{BODY_KEPT, Body};
 pub use issuer::{Behaviour, Endpoint, Issuer};
 pub use jose::{Algorithm, Key};

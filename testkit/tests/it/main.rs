@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::time::Duration;
 use testkit::{
-    Algorithm, Answer, Behaviour, Endpoint, Issuer, Key, RawClient, Upstream, free_port, get, jose,
-    request, wait,
+    Algorithm, Answer, Behaviour, Endpoint, Gate, Issuer, Key, RawClient, Upstream, free_port, get,
+    jose, request, wait,
 };
 
 #[test]
@@ -198,6 +198,41 @@ fn attack_tokens_have_the_form_of_tokens() {
     let claims = json!({ "sub": "a" });
     assert!(jose::unsigned(&claims).ends_with('.'));
     assert_eq!(jose::hs256(b"secret", &json!({ "alg": "HS256" }), &claims).split('.').count(), 3);
+}
+
+/// A stand-in for the binary: it says that it is ready, and logs what it was called with.
+fn stand_in(folder: &std::path::Path, script: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("stand-in");
+    std::fs::write(&path, format!("#!/bin/sh\necho \"called $*\" >&2\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+#[test]
+fn a_gate_starts_is_killed_and_starts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "echo starting; echo '{\"gateway\":[\"http://localhost:1\"],\"control\":\"http://localhost:2\"}'; echo more; exec sleep 600";
+    let mut gate = Gate::builder().program(&stand_in(folder.path(), script)).start();
+    assert_eq!(
+        (gate.url().as_str(), gate.control().as_str()),
+        ("http://localhost:1", "http://localhost:2")
+    );
+    gate.wait_for_log("called up --json --config ", Duration::from_secs(5));
+    assert!(gate.resident_kib() > 0);
+    gate.kill9();
+    gate.restart();
+    gate.sigterm();
+    assert!(!gate.ended().success());
+}
+
+#[test]
+fn a_gate_that_does_not_start_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = stand_in(folder.path(), "echo no; exit 1");
+    let output = Gate::builder().program(&program).try_start().unwrap_err();
+    assert_eq!((output.code, output.stdout.as_str()), (1, "no\n"));
+    assert!(output.stderr.contains("called up"));
 }
 
 fn decode(text: &str) -> Vec<u8> {
