@@ -1,7 +1,7 @@
 //! The typed keys and the one place where a signature is verified.
 
 use super::read::SkipReason;
-use super::roca;
+use super::{roca, small_order};
 use crate::algorithm::Algorithm;
 use crate::b64;
 use crate::json::Object;
@@ -81,8 +81,12 @@ impl VerifyingKey {
     /// The Ed25519 key with this encoding.
     ///
     /// # Errors
-    /// When it is not a point on the curve.
+    /// When it is not a point on the curve, or one of small order.
     pub fn ed25519(x: [u8; 32]) -> Result<Self, SkipReason> {
+        // RFC 8032 §8.9: with a key of small order anybody can make signatures.
+        if small_order::is(x) {
+            return Err(SkipReason::Weak);
+        }
         let parsed = ParsedPublicKey::new(&ED25519, x).map_err(|_| SkipReason::NotAPoint)?;
         Ok(Self::Ed25519(EdKey { x, parsed }))
     }
@@ -104,7 +108,7 @@ impl VerifyingKey {
         }
         let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
         if !odd(n) || !odd(e) || e == [1] || e.len() > RSA_EXPONENT_BYTES || roca::is_weak(n) {
-            return Err(SkipReason::RsaWeak);
+            return Err(SkipReason::Weak);
         }
         let components = RsaPublicKeyComponents { n, e };
         let parsed = Algorithm::RSA
@@ -113,7 +117,7 @@ impl VerifyingKey {
             .filter_map(|algorithm| Some((algorithm, rsa_parameters(algorithm)?)))
             .map(|(algorithm, parameters)| {
                 let parsed = components.to_parsed_public_key(parameters);
-                parsed.map(|it| (algorithm, it)).map_err(|_| SkipReason::RsaWeak)
+                parsed.map(|it| (algorithm, it)).map_err(|_| SkipReason::Weak)
             })
             .collect::<Result<Box<[_]>, _>>()?;
         Ok(Self::Rsa(RsaKey { n: n.into(), e: e.into(), parsed }))

@@ -12,6 +12,7 @@ mod material;
 mod read;
 mod roca;
 mod set;
+mod small_order;
 #[cfg(test)]
 mod tests;
 

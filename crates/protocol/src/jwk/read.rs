@@ -41,9 +41,9 @@ pub enum SkipReason {
     /// An RSA modulus of less than 2048 or more than 8192 bits.
     #[error("the modulus has less than 2048 or more than 8192 bits")]
     RsaSize,
-    /// An RSA exponent or modulus of a weak form.
-    #[error("the RSA key is of a weak form")]
-    RsaWeak,
+    /// An RSA exponent or modulus of a weak form, or an Ed25519 point of small order.
+    #[error("the key is of a weak form")]
+    Weak,
     /// More keys stand in the set than are read.
     #[error("the set holds too many keys")]
     TooMany,

@@ -127,9 +127,9 @@ fn rfc7518_s3_3_rsa_keys_have_2048_bits_or_more() {
     check(with(rsa(), "n", number([&[0][..], &modulus].concat())), SkipReason::Encoding);
     check(with(rsa(), "e", number(vec![0, 1, 0, 1])), SkipReason::Encoding);
     let even = [&modulus[..255], &[2]].concat();
-    check(with(rsa(), "n", number(even)), SkipReason::RsaWeak);
+    check(with(rsa(), "n", number(even)), SkipReason::Weak);
     for weak in [vec![1], vec![2], vec![1, 0, 0], vec![1, 0, 0, 0, 1]] {
-        check(with(rsa(), "e", number(weak)), SkipReason::RsaWeak);
+        check(with(rsa(), "e", number(weak)), SkipReason::Weak);
     }
     assert!(read(&with(rsa(), "e", "Aw")).is_ok());
 }
@@ -139,6 +139,19 @@ fn the_fingerprint_of_a_faulty_generator_is_known() {
     assert!(roca::is_weak(&[1, 0, 1]));
     assert!(roca::is_weak(&65537u128.pow(7).to_be_bytes()));
     assert!(!roca::is_weak(&crate::b64::decode(RSA_N.as_bytes()).unwrap()));
+}
+
+#[test]
+fn rfc8032_s8_9_ed25519_keys_of_small_order_are_refused() {
+    let mut tried = 0;
+    for mut point in small_order::POINTS {
+        for sign in [0, 0x80] {
+            point[31] = (point[31] & 0x7f) | sign;
+            check(with(ed(), "x", crate::b64::encode(point)), SkipReason::Weak);
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 14);
 }
 
 #[test]
