@@ -20,7 +20,7 @@ use http::header::{
 };
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -244,6 +244,10 @@ where
 
 async fn read(response: Response<Incoming>, max_bytes: usize) -> Result<FetchResponse, FetchError> {
     let (head, mut body) = response.into_parts();
+    let declared = body.size_hint().lower();
+    if usize::try_from(declared).map_or(true, |declared| declared > max_bytes) {
+        return Err(FetchError::TooLarge(max_bytes));
+    }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| unreachable(&e))?;
