@@ -1,3 +1,4 @@
 //! The binary's parts: configuration, command line, wiring. It decides nothing.
 
+pub mod cli;
 pub mod config;
