@@ -93,7 +93,7 @@ impl Rate {
     /// # Errors
     /// When the burst is out of range.
     pub fn with_burst(self, burst: u32) -> Result<Self, RateError> {
-        let tolerance = self.interval.checked_mul(u64::from(burst)).unwrap_or(u64::MAX);
+        let tolerance = self.interval.saturating_mul(u64::from(burst));
         let century = u64::try_from(PER_LONGEST.as_nanos()).unwrap_or(u64::MAX).saturating_mul(100);
         if burst == 0 || tolerance > century {
             return Err(RateError::Burst);
