@@ -7,7 +7,7 @@ use std::process::Command;
 /// Something long to run.
 struct Step {
     /// What it is called on the command line.
-    name: &'static str,
+    name: String,
     /// What it shows.
     shows: &'static str,
     /// How it is run.
@@ -17,7 +17,7 @@ struct Step {
 enum Work {
     /// A fuzz target under `fuzz/`, for `FUZZ_SECONDS`.
     Fuzz,
-    /// Tests whose names hold this, with `PORTCULLIS_SOAK_ROUNDS` telling them how often.
+    /// Tests of `package` whose names hold `filter`, ignored ones included.
     Tests { package: &'static str, filter: &'static str, rounds: u32 },
 }
 
@@ -28,42 +28,41 @@ const SHORT_FUZZ_SECONDS: u32 = 10;
 /// How many rounds the other steps do with `--short`.
 const SHORT_ROUNDS: u32 = 2;
 
-const STEPS: &[Step] = &[
-    fuzz("request_line", "request line and canonical path"),
-    fuzz("address_headers", "X-Forwarded-For and Forwarded"),
-    fuzz("proxy_protocol", "PROXY protocol v1 and v2"),
-    fuzz("jwt", "compact JWS, its header and claims"),
-    fuzz("config", "portcullis.toml"),
-    fuzz("event", "canonical leaves and record batches"),
-    Step {
-        name: "ledger_cuts",
-        shows: "nothing acknowledged is lost when unsynced writes are",
-        work: Work::Tests { package: "audit", filter: "cut", rounds: 200 },
-    },
-    Step {
-        name: "kill",
-        shows: "kill -9 under load loses nothing strict, and the gap is recorded",
-        work: Work::Tests { package: "portcullis", filter: "kill", rounds: 200 },
-    },
-    Step {
-        name: "slow_peers",
-        shows: "10,000 idle and slow connections harm no other",
-        work: Work::Tests { package: "portcullis", filter: "slow", rounds: 1 },
-    },
-    Step {
-        name: "issuer",
-        shows: "a slow, silent or lying issuer lets nothing through",
-        work: Work::Tests { package: "portcullis", filter: "issuer", rounds: 20 },
-    },
-    Step {
-        name: "database",
-        shows: "PostgreSQL restarted under load",
-        work: Work::Tests { package: "store", filter: "restart", rounds: 20 },
-    },
+/// Tests that take `PORTCULLIS_SOAK_ROUNDS` from the environment: name, what it shows, package, part of the
+/// tests' names, rounds.
+const TESTS: &[(&str, &str, &str, &str, u32)] = &[
+    ("ledger_cuts", "nothing acknowledged is lost when unsynced writes are", "audit", "cut", 200),
+    ("kill", "kill -9 under load loses nothing strict", "portcullis", "kill", 200),
+    ("slow", "10,000 idle and slow connections harm no other", "portcullis", "slow", 1),
+    ("issuer", "a slow, silent or lying issuer lets nothing through", "portcullis", "issuer", 20),
+    ("database", "PostgreSQL restarted under load", "portcullis", "database", 20),
 ];
 
-const fn fuzz(name: &'static str, shows: &'static str) -> Step {
-    Step { name, shows, work: Work::Fuzz }
+/// Every step: the fuzz targets that there are, then the tests.
+fn steps() -> Vec<Step> {
+    let fuzz = fuzz_targets().into_iter().map(|name| Step {
+        name,
+        shows: "no input makes the parser panic, hang or grow",
+        work: Work::Fuzz,
+    });
+    let tests = TESTS.iter().map(|(name, shows, package, filter, rounds)| Step {
+        name: (*name).to_owned(),
+        shows,
+        work: Work::Tests { package, filter, rounds: *rounds },
+    });
+    fuzz.chain(tests).collect()
+}
+
+fn fuzz_targets() -> Vec<String> {
+    let folder = workspace::root().join("fuzz/fuzz_targets");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    names
 }
 
 /// Runs the named steps, or all; every step runs, even after one has failed.
@@ -73,14 +72,13 @@ const fn fuzz(name: &'static str, shows: &'static str) -> Step {
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let short = args.iter().any(|arg| arg == "--short");
     let names: Vec<&String> = args.iter().filter(|arg| *arg != "--short").collect();
-    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
-        let known: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+    let steps = steps();
+    if let Some(unknown) = names.iter().find(|name| steps.iter().all(|step| step.name != ***name)) {
+        let known: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
         bail!("there is no step {unknown:?}; there are {}", known.join(", "));
     }
-    let chosen: Vec<&Step> = STEPS
-        .iter()
-        .filter(|step| names.is_empty() || names.iter().any(|n| *n == step.name))
-        .collect();
+    let wanted = |step: &&Step| names.is_empty() || names.iter().any(|name| **name == step.name);
+    let chosen: Vec<&Step> = steps.iter().filter(wanted).collect();
     if chosen.iter().any(|step| matches!(step.work, Work::Fuzz)) {
         ready_to_fuzz()?;
     }
@@ -94,7 +92,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         workspace::step(&format!("{}: {}", step.name, step.shows));
         if let Err(error) = one(step, short) {
             eprintln!("{}: {error:#}", step.name);
-            failed.push(step.name);
+            failed.push(step.name.as_str());
         }
     }
     if !failed.is_empty() {
@@ -107,17 +105,30 @@ fn one(step: &Step, short: bool) -> Result<()> {
     match &step.work {
         Work::Fuzz => {
             let seconds = if short { SHORT_FUZZ_SECONDS } else { FUZZ_SECONDS };
+            let root = workspace::root();
+            let (found, kept) =
+                (format!("fuzz/corpus/{}", step.name), format!("fuzz/seeds/{}", step.name));
+            std::fs::create_dir_all(root.join(&found))?;
+            // Not the cargo that runs us: that one is bound to its own toolchain.
             let mut cargo = Command::new("cargo");
-            cargo.current_dir(workspace::root());
-            cargo.args(["+nightly", "fuzz", "run", "--fuzz-dir", "fuzz", step.name, "--"]);
+            cargo.current_dir(&root).args(["+nightly", "fuzz", "run", &step.name, &found]);
+            if root.join(&kept).is_dir() {
+                cargo.arg(kept);
+            }
+            cargo.arg("--");
             cargo.args([format!("-max_total_time={seconds}"), "-rss_limit_mb=2048".to_owned()]);
             workspace::run(&mut cargo)
         }
         Work::Tests { package, filter, rounds } => {
             let rounds = if short { SHORT_ROUNDS.min(*rounds) } else { *rounds };
-            let mut cargo = workspace::cargo();
-            // Ignored tests are those that only make sense here.
-            cargo.args(["test", "--package", package, "--", "--include-ignored", filter]);
+            let mut cargo = crate::test::runner();
+            // Ignored tests are those that only make sense here; none at all would show nothing.
+            if crate::test::has_nextest() {
+                cargo.args(["--profile", "soak", "--no-tests", "fail", "--run-ignored", "all"]);
+                cargo.args(["--package", package, filter]);
+            } else {
+                cargo.args(["--package", package, filter, "--", "--include-ignored"]);
+            }
             cargo.env("PORTCULLIS_SOAK_ROUNDS", rounds.to_string());
             crate::test::environment(&mut cargo);
             workspace::run(&mut cargo)

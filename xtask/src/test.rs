@@ -26,6 +26,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     if unit {
         // The unit tests lie in the libraries and programs themselves, the others in `tests/it`.
         runner.args(["--lib", "--bins"]);
+    } else {
+        // Without examples in the documentation, which would make the runner's last word "0 passed".
+        runner.args(["--lib", "--bins", "--tests"]);
     }
     environment(&mut runner);
     runner.args(rest);
@@ -41,18 +44,21 @@ pub(crate) fn environment(runner: &mut Command) {
     }
 }
 
-fn runner() -> Command {
+/// The command that runs tests, ready for its options.
+pub(crate) fn runner() -> Command {
     let mut cargo = workspace::cargo();
-    let nextest = workspace::cargo()
-        .args(["nextest", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if nextest.is_ok_and(|status| status.success()) {
-        cargo.args(["nextest", "run", "--no-tests=pass"]);
+    if has_nextest() {
+        cargo.args(["nextest", "run"]);
     } else {
         println!("cargo-nextest is not installed; taking cargo test");
         cargo.arg("test");
     }
     cargo
+}
+
+/// Whether cargo-nextest is installed.
+pub(crate) fn has_nextest() -> bool {
+    let mut cargo = workspace::cargo();
+    cargo.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    cargo.status().is_ok_and(|status| status.success())
 }
