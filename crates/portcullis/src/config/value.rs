@@ -92,7 +92,8 @@ impl Reader<'_> {
 
     /// The scopes of a rule, each once.
     pub(super) fn scopes(&mut self, field: &Field<'_>) -> Option<Vec<String>> {
-        let mut scopes = self.each(field, Self::scope)?;
+        let read: Vec<_> = self.list(field)?.iter().map(|item| self.scope(item)).collect();
+        let mut scopes = read.into_iter().collect::<Option<Vec<_>>>()?;
         if scopes.len() > SCOPES {
             let message = format!("more than {SCOPES} scopes");
             self.problem(ProblemCode::Value, &field.at, message);

@@ -1,0 +1,366 @@
+//! One mistake at a time.
+
+use super::*;
+
+#[test]
+fn server() {
+    for (text, code, path) in [
+        ("admin = \"127.0.0.1:8002\"", "not_available", "server.admin"),
+        ("tls = \"internal-ca\"", "not_available", "server.tls"),
+        ("proxies = {}", "not_available", "server.proxies"),
+        ("shared = \"redis://x\"", "not_available", "server.shared"),
+        ("role = \"gate\"", "not_available", "server.role"),
+        ("role = \"gaet\"", "value", "server.role"),
+        ("control = \"8001\"", "value", "server.control"),
+        ("control = \"127.0.0.1:0\"", "value", "server.control"),
+        ("control = \"127.0.0.1:8000\"", "conflict", "listener[0].bind"),
+        ("control = \"0.0.0.0:8001\"", "plain_credential", "server"),
+        ("control = 8001", "type", "server.control"),
+        ("public_url = \"localhost:8001\"", "value", "server.public_url"),
+        ("public_url = \"http://localhost:8001/x\"", "value", "server.public_url"),
+        ("store = \"mysql://x\"", "value", "server.store"),
+        ("store = { env = \"NOT_SET\" }", "unreadable", "server.store.env"),
+        ("store = { env = \"A\", file = \"b\" }", "conflict", "server.store"),
+        ("store = {}", "conflict", "server.store"),
+        ("stale_limit = \"2h\"", "value", "server.stale_limit"),
+        ("stale_limit = \"0s\"", "value", "server.stale_limit"),
+        ("stale_limit = 30", "type", "server.stale_limit"),
+        ("data_dir = \"\"", "value", "server.data_dir"),
+        ("[log]\naccess = \"stderr\"", "value", "log.access"),
+        ("[log]\naccess = { path = \"x\", file = \"y\" }", "unknown_key", "log.access.path"),
+        ("[log]\nlevel = \"trace\"", "value", "log.level"),
+    ] {
+        check(&with("server", text), code, path);
+    }
+}
+
+#[test]
+fn document() {
+    check(&BASE.replace("version = 1\n", ""), "missing", "");
+    check(&BASE.replace("version = 1\n", "version = 2\n"), "value", "version");
+    check(&BASE.replace("version = 1\n", "version = \"1\"\n"), "type", "version");
+    check(&with("end", "[[polcy]]"), "unknown_key", "polcy");
+    for later in ["policy", "alert", "sink", "client", "user"] {
+        check(&with("end", &format!("[[{later}]]\nname = \"x\"")), "not_available", later);
+    }
+    check(&BASE.replace("[server]", "[[server]]"), "type", "server");
+}
+
+#[test]
+fn listener() {
+    let base = BASE.replace("bind = \"127.0.0.1:8000\"\n", "");
+    check(&base, "missing", "listener[0]");
+    for (text, code, path) in [
+        ("tls = \"internal-ca\"", "not_available", "listener[0].tls"),
+        ("tls = { acme = \"x\" }", "not_available", "listener[0].tls"),
+        ("tls = { cert = \"server.pem\" }", "missing", "listener[0].tls"),
+        ("tls = { cert = \"no.pem\", key = \"server.key\" }", "unreadable", "listener[0].tls.cert"),
+        (
+            "tls = { cert = \"server.key\", key = \"server.key\" }",
+            "unreadable",
+            "listener[0].tls.cert",
+        ),
+        ("client_certificates = \"require\"", "not_available", "listener[0].client_certificates"),
+        ("client_ca = [\"internal\"]", "not_available", "listener[0].client_ca"),
+        ("max_connections = 0", "value", "listener[0].max_connections"),
+        ("max_connections = 99999999999999999999", "value", "listener[0].max_connections"),
+        ("timeouts = { head = \"1ms\" }", "value", "listener[0].timeouts.head"),
+        ("timeouts = { heads = \"1s\" }", "unknown_key", "listener[0].timeouts.heads"),
+        ("http2 = \"yes\"", "type", "listener[0].http2"),
+        (
+            "tls = { cert = \"server.pem\", key = \"server.key\" }\nh2c = true",
+            "conflict",
+            "listener[0].h2c",
+        ),
+        (
+            "[[listener]]\nname = \"b\"\nbind = \"0.0.0.0:8000\"\ntls = { cert = \"server.pem\", key = \"server.key\" }",
+            "conflict",
+            "listener[1].bind",
+        ),
+        (
+            "[[listener]]\nname = \"api\"\nbind = \"127.0.0.1:8080\"",
+            "duplicate",
+            "listener[1].name",
+        ),
+        ("[[listener]]\nname = \"a b\"\nbind = \"127.0.0.1:8080\"", "value", "listener[1].name"),
+    ] {
+        check(&with("listener", text), code, path);
+    }
+    for (trusted, header, code, place) in [
+        ("[\"0.0.0.0/0\"]", "forwarded", "fail_open", "trusted[0]"),
+        ("[\"::/0\"]", "forwarded", "fail_open", "trusted[0]"),
+        ("[\"10.0.0.1/8\"]", "forwarded", "value", "trusted[0]"),
+        ("[\"10.0.0.0/8\"]", "x-real-ip", "value", "header"),
+        ("\"10.0.0.0/8\"", "forwarded", "type", "trusted"),
+    ] {
+        let text = format!("proxies = {{ trusted = {trusted}, header = \"{header}\" }}");
+        check(&with("listener", &text), code, &format!("listener[0].proxies.{place}"));
+    }
+    let none = BASE.replace("[[listener]]\nname = \"api\"\nbind = \"127.0.0.1:8000\"\n", "");
+    check(&none, "missing", "");
+    check(
+        &BASE.replace("bind = \"127.0.0.1:8000\"", "bind = \"0.0.0.0:8000\""),
+        "plain_credential",
+        "listener[0]",
+    );
+}
+
+#[test]
+fn issuer() {
+    let audience = "audience = [\"orders-api\"]\n";
+    check(&BASE.replace(audience, ""), "fail_open", "issuer[0]");
+    check(&BASE.replace(audience, "audience = []\n"), "fail_open", "issuer[0].audience");
+    check(&BASE.replace("\"corp\"", "\"self\""), "value", "issuer[0]");
+    for (text, code, path) in [
+        ("algorithms = []", "value", "algorithms"),
+        ("algorithms = [\"HS256\"]", "fail_open", "algorithms[0]"),
+        ("algorithms = [\"none\"]", "fail_open", "algorithms[0]"),
+        ("algorithms = [\"es256\"]", "value", "algorithms[0]"),
+        ("jwks_file = \"no.json\"", "unreadable", "jwks_file"),
+        ("jwks_file = \"empty.json\"", "unreadable", "jwks_file"),
+        ("jwks_file = \"secret.txt\"", "unreadable", "jwks_file"),
+        ("jwks_uri = \"https://x/k\"\njwks_file = \"jwks.json\"", "conflict", "jwks_file"),
+        ("jwks_uri = \"http://x.example/k\"", "plain_credential", "jwks_uri"),
+        ("jwks_uri = \"x\"", "value", "jwks_uri"),
+        ("clock_skew = \"5m\"", "unknown_key", "clock_skew"),
+        ("introspection = {}", "missing", "introspection"),
+    ] {
+        let path = format!("issuer[0].{path}");
+        let report = report(&with("issuer", text));
+        let first = &report.problems[0];
+        assert_eq!((first.code.as_str(), first.path.as_str()), (code, path.as_str()), "{text}");
+        assert!(report.problems.len() == 1 || text.starts_with("introspection"), "{text}");
+    }
+    check(
+        &with(
+            "issuer",
+            "introspection = { url = \"https://x\", client_id = \"g\", client_secret = { file = \"blank.txt\" } }",
+        ),
+        "unreadable",
+        "issuer[0].introspection.client_secret.file",
+    );
+    check(
+        &with(
+            "issuer",
+            "introspection = { url = \"https://x\", client_id = \"g\", client_secret = \"s\", cache = \"1h\" }",
+        ),
+        "value",
+        "issuer[0].introspection.cache",
+    );
+    check(
+        &with(
+            "issuer",
+            "[[issuer]]\nname = \"b\"\nissuer = \"https://login.corp.example\"\naudience = [\"x\"]",
+        ),
+        "duplicate",
+        "issuer[1].issuer",
+    );
+}
+
+#[test]
+fn addresses() {
+    let allow = "allow = [\"192.0.2.0/24\"]";
+    for (entry, code) in [
+        ("192.0.2.7/24", "value"),
+        ("192.0.2.0/33", "value"),
+        ("dns:", "value"),
+        ("dns:a b", "value"),
+        ("vpn.example.com", "value"),
+        ("", "value"),
+    ] {
+        let text = BASE.replace(allow, &format!("allow = [\"{entry}\"]"));
+        check(&text, code, "ip_list[0].allow[0]");
+    }
+    let report = report(&BASE.replace(allow, "allow = [\"192.0.2.7/24\"]"));
+    assert!(report.problems[0].hint.as_deref().unwrap().contains("192.0.2.0/24"));
+    check(&BASE.replace(allow, "deny = [\"192.0.2.0/24\"]"), "no_effect", "ip_list[0]");
+    check(&BASE.replace(allow, "alow = []"), "unknown_key", "ip_list[0].alow");
+}
+
+#[test]
+fn upstream() {
+    let servers = "servers = [\"http://127.0.0.1:9000\"]";
+    for (text, code, path) in [
+        ("servers = []", "value", "servers"),
+        ("servers = [\"127.0.0.1:9000\"]", "value", "servers[0]"),
+        ("servers = [\"http://x/y\"]", "value", "servers[0]"),
+        ("servers = [\"builtin:echo\"]", "value", "servers[0]"),
+        ("servers = [{ url = \"http://x\", weight = 0 }]", "value", "servers[0].weight"),
+        ("servers = [{ weight = 1 }]", "missing", "servers[0]"),
+        ("servers = [9000]", "type", "servers[0]"),
+        ("servers = \"http://x\"", "type", "servers"),
+    ] {
+        check(&BASE.replace(servers, text), code, &format!("upstream[0].{path}"));
+    }
+    check(&BASE.replace(servers, ""), "missing", "upstream[0]");
+    for (text, code, path) in [
+        ("protocol = \"http2\"", "value", "protocol"),
+        ("tls = { server_name = \"x.example\" }", "conflict", "tls"),
+        ("retries = 6", "value", "retries"),
+        ("retries = -1", "value", "retries"),
+        ("health = { every = \"5s\" }", "missing", "health"),
+        ("health = { path = \"healthz\" }", "value", "health.path"),
+        ("timeout = \"2h\"", "value", "timeout"),
+        ("assertion = 1", "type", "assertion"),
+    ] {
+        check(&with("upstream", text), code, &format!("upstream[0].{path}"));
+    }
+}
+
+#[test]
+fn route() {
+    for (text, code, path) in [
+        ("upstrem = \"x\"", "unknown_key", "upstrem"),
+        ("host = \"https://x\"", "value", "host"),
+        ("strip_prefix = \"/order\"", "conflict", "strip_prefix"),
+        ("strip_prefix = \"/{a}\"", "value", "strip_prefix"),
+        ("host_header = \"forward\"", "value", "host_header"),
+        ("headers = { set = { connection = \"x\" } }", "value", "headers.set.connection"),
+        (
+            "headers = { set = { Portcullis_Subject = \"x\" } }",
+            "value",
+            "headers.set.Portcullis_Subject",
+        ),
+        ("headers = { set = { x-a = \"a\\r\\nb: c\" } }", "value", "headers.set.x-a"),
+        ("headers = { set = { x-a = \"a\", X-A = \"b\" } }", "duplicate", "headers.set.x-a"),
+        ("headers = { remove = [\"host\"] }", "value", "headers.remove[0]"),
+        ("headers = { add = {} }", "unknown_key", "headers.add"),
+        ("cors = { origins = [] }", "value", "cors.origins"),
+        ("cors = { origins = [\"*\"], credentials = true }", "fail_open", "cors"),
+        ("cors = { origins = [\"https://a.example/\"] }", "ok", ""),
+        ("cors = { origins = [\"https://A.example\"] }", "value", "cors.origins[0]"),
+        ("cors = { origins = [\"https://a.example:443\"] }", "value", "cors.origins[0]"),
+        ("cors = { origins = [\"null\"] }", "value", "cors.origins[0]"),
+        ("ip = []", "value", "ip"),
+        ("ip = [\"offise\"]", "reference", "ip[0]"),
+        ("rate = { limit = 0, per = \"1m\" }", "value", "rate.limit"),
+        ("rate = { limit = 5 }", "missing", "rate"),
+        ("rate = { limit = 5, per = \"1 minute\" }", "value", "rate.per"),
+        ("rate = [{ limit = 5, per = \"1m\", by = \"user\" }]", "value", "rate[0].by"),
+        ("rate = []", "value", "rate"),
+        ("audit = \"off\"", "value", "audit"),
+        ("policy = [\"x.cedar\"]", "not_available", "policy"),
+        ("mfa = { acr = \"aal2\" }", "not_available", "mfa"),
+        ("shadow = [\"policy\"]", "not_available", "shadow[0]"),
+        ("shadow = [\"access\"]", "value", "shadow[0]"),
+        ("shadow = [\"ip\"]", "no_effect", "shadow[0]"),
+        ("max_body = 10", "type", "max_body"),
+        ("max_body = \"10mb\"", "value", "max_body"),
+        ("resource = \"orders\"", "value", "resource"),
+    ] {
+        if code == "ok" {
+            sound(&with("route", text));
+        } else {
+            check(&with("route", text), code, &format!("route[0].{path}"));
+        }
+    }
+    check(
+        &BASE.replace("upstream = \"orders\"", "upstream = \"order\""),
+        "reference",
+        "route[0].upstream",
+    );
+    check(&BASE.replace("\"/orders/{**}\"", "\"/orders/../x\""), "value", "route[0].path");
+    check(&BASE.replace("[\"GET\"]", "[\"get\"]"), "value", "route[0].methods[0]");
+    check(&BASE.replace("[\"GET\"]", "[]"), "value", "route[0].methods");
+}
+
+#[test]
+fn routes_that_take_the_same_requests() {
+    let second = |path: &str, methods: &str| {
+        let text = format!(
+            "[[route]]\nname = \"two\"\npath = \"{path}\"\nupstream = \"orders\"\n{methods}access = {{ api_key = {{ scopes = [\"x\"] }} }}"
+        );
+        with("end", &text)
+    };
+    check(&second("/orders/{**}", "methods = [\"GET\", \"PUT\"]\n"), "duplicate", "route[1]");
+    sound(&second("/orders/{**}", "methods = [\"PUT\"]\n"));
+    sound(&second("/orders/{id}", ""));
+}
+
+#[test]
+fn access() {
+    for (access, code, path) in [
+        ("\"open\"", "value", "access"),
+        ("true", "value", "access"),
+        ("{}", "fail_open", "access"),
+        ("[]", "type", "access"),
+        ("{ any = [] }", "fail_open", "access.any"),
+        ("{ all = [] }", "fail_open", "access.all"),
+        ("{ any = [\"public\"] }", "fail_open", "access.any[0]"),
+        ("{ any = [{}] }", "fail_open", "access.any[0]"),
+        (
+            "{ api_key = { scopes = [\"a\"] }, jwt = { issuer = \"corp\", scopes = [\"a\"] } }",
+            "fail_open",
+            "access",
+        ),
+        ("{ jwt = { issuer = \"self\", scopes = [\"a\"] } }", "not_available", "access.jwt.issuer"),
+        ("{ jwt = { issuer = \"crop\", scopes = [\"a\"] } }", "reference", "access.jwt.issuer"),
+        (
+            "{ jwt = { issuer = \"corp\", scopes = [\"a\"], mfa = {} } }",
+            "not_available",
+            "access.jwt.mfa",
+        ),
+        (
+            "{ jwt = { issuer = \"corp\", scopes = [\"a\"], audience = [] } }",
+            "value",
+            "access.jwt.audience",
+        ),
+        (
+            "{ jwt = { issuer = \"corp\", claims = {} , scopes = [\"a\"] } }",
+            "value",
+            "access.jwt.claims",
+        ),
+        (
+            "{ jwt = { issuer = \"corp\", claims = { a = [] }, scopes = [\"a\"] } }",
+            "value",
+            "access.jwt.claims.a",
+        ),
+        (
+            "{ jwt = { issuer = \"corp\", claims = { a = 1.5 }, scopes = [\"a\"] } }",
+            "type",
+            "access.jwt.claims.a",
+        ),
+        ("{ jwt = { scopes = [\"a\"] } }", "missing", "access.jwt"),
+        ("{ mtls = {} }", "not_available", "access.mtls"),
+        ("{ any = [{ session = {} }] }", "not_available", "access.any[0].session"),
+        ("{ api_key = { scopes = [\"a b\"] } }", "value", "access.api_key.scopes[0]"),
+        (
+            "{ api_key = { scope = [\"a\"], scopes = [\"a\"] } }",
+            "unknown_key",
+            "access.api_key.scope",
+        ),
+        ("{ api_key = {} }", "no_scopes", "access.api_key"),
+        ("{ jwt = { issuer = \"corp\" } }", "no_scopes", "access.jwt"),
+    ] {
+        check(&with_access(access), code, &format!("route[0].{path}"));
+    }
+    let deep = format!(
+        "{}{{ api_key = {{ scopes = [\"a\"] }} }}{}",
+        "{ any = [".repeat(12),
+        "] }".repeat(12)
+    );
+    assert!(report(&with_access(&deep)).config.is_none());
+    check(&BASE[..BASE.find("[route.access]").unwrap()], "fail_open", "route[0]");
+}
+
+#[test]
+fn what_would_let_too_much_through_is_said() {
+    let open = with_access("\"public\"");
+    check(&open.replace("methods = [\"GET\"]\n", ""), "public_write", "route[0]");
+    check(&open.replace("[\"GET\"]", "[\"GET\", \"POST\"]"), "public_write", "route[0]");
+    let limited = open
+        .replace("access = ", "rate = { limit = 1, per = \"1s\", by = \"principal\" }\naccess = ");
+    check(&limited, "fail_open", "route[0].rate.by");
+    let remote = BASE.replace("http://127.0.0.1:9000", "http://orders.example:9000");
+    check(&remote.replace("#route", "forward_credential = true"), "plain_credential", "route[0]");
+}
+
+#[test]
+fn an_opaque_token_is_shown_to_one_issuer_only() {
+    let asking = "introspection = { url = \"https://x.example/i\", client_id = \"g\", client_secret = \"s\" }";
+    let second = format!(
+        "{asking}\n[[issuer]]\nname = \"b\"\nissuer = \"https://b.example\"\naudience = [\"x\"]\n{asking}"
+    );
+    let both = "{ any = [{ jwt = { issuer = \"corp\", scopes = [\"a\"] } }, { jwt = { issuer = \"b\", scopes = [\"a\"] } }] }";
+    check(&with_access(both).replace("#issuer", &second), "conflict", "route[0]");
+}
