@@ -19,8 +19,10 @@ mod gate;
 mod http;
 mod issuer;
 pub mod jose;
+mod node;
 mod places;
 pub mod postgres;
+mod tls;
 mod upstream;
 pub mod wait;
 
@@ -31,5 +33,7 @@ pub use gate::Gate;
 pub use http::{BODY_KEPT, Body};
 pub use issuer::{Behaviour, Endpoint, Issuer};
 pub use jose::{Algorithm, Key};
+pub use node::{Node, node};
 pub use places::{binary, free_port, parts, workspace};
+pub use tls::Authority;
 pub use upstream::{Answer, Seen, Takeover, Upstream};

@@ -169,8 +169,11 @@ fn finished(what: &str, command: &mut Command) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The folder of the newest server that is installed.
+/// The folder of the server's programs: `PORTCULLIS_TEST_POSTGRES`, or that of the newest installed version.
 fn programs() -> Result<PathBuf, String> {
+    if let Some(bin) = std::env::var_os("PORTCULLIS_TEST_POSTGRES") {
+        return Ok(PathBuf::from(bin));
+    }
     let missing = || {
         "PostgreSQL is not installed: install Debian's package postgresql, or run the tests with \
          cargo xtask test"
