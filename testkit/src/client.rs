@@ -1,6 +1,8 @@
 //! A client that sends exactly the bytes it is given.
 
 use crate::http::{self, Body, Framing, Reader};
+use crate::tls::{self, Authority};
+use rustls::{ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
@@ -51,10 +53,50 @@ impl Response {
     }
 }
 
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(bytes),
+            Self::Tls(stream) => stream.read(bytes),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct RawClient {
-    reader: Reader<TcpStream>,
+    reader: Reader<Stream>,
 }
 
 impl RawClient {
@@ -83,16 +125,39 @@ impl RawClient {
 
     /// Over a connection that was made elsewhere.
     pub fn over(stream: TcpStream) -> Self {
-        let _ = stream.set_nodelay(true);
+        Self::of(Stream::Plain(stream))
+    }
+
+    /// A TLS connection to `to` that asks for the server `name`, trusts `authority` alone and offers the
+    /// protocols of `alpn`.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn connect_tls(to: &str, name: &str, authority: &Authority, alpn: &[&str]) -> Self {
+        let stream = TcpStream::connect_timeout(&resolve(to), PATIENCE).expect("a connection");
+        let _ = stream.set_read_timeout(Some(PATIENCE));
+        Self::of(Stream::Tls(Box::new(tls::over(stream, name, authority.client(alpn)))))
+    }
+
+    fn of(stream: Stream) -> Self {
+        let _ = stream.socket().set_nodelay(true);
         let client = Self { reader: Reader::new(stream) };
         client.patience(PATIENCE);
         client
     }
 
+    /// The TLS connection, with what was agreed on once bytes have gone both ways.
+    pub fn tls(&self) -> Option<&ClientConnection> {
+        match &self.reader.stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => Some(&stream.conn),
+        }
+    }
+
     /// How long to wait for bytes from now on.
     pub fn patience(&self, patience: Duration) {
-        let _ = self.reader.stream.set_read_timeout(Some(patience));
-        let _ = self.reader.stream.set_write_timeout(Some(patience));
+        let _ = self.reader.stream.socket().set_read_timeout(Some(patience));
+        let _ = self.reader.stream.socket().set_write_timeout(Some(patience));
     }
 
     /// The local end.
@@ -100,12 +165,12 @@ impl RawClient {
     /// # Panics
     /// When the connection has none any more.
     pub fn local(&self) -> SocketAddr {
-        self.reader.stream.local_addr().expect("a local address")
+        self.reader.stream.socket().local_addr().expect("a local address")
     }
 
     /// The socket itself.
     pub fn stream(&self) -> &TcpStream {
-        &self.reader.stream
+        self.reader.stream.socket()
     }
 
     /// Sends exactly these bytes.
@@ -113,7 +178,8 @@ impl RawClient {
     /// # Errors
     /// When the other side does not take them.
     pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.reader.stream.write_all(bytes)
+        self.reader.stream.write_all(bytes)?;
+        self.reader.stream.flush()
     }
 
     /// Sends exactly these bytes.
@@ -126,7 +192,7 @@ impl RawClient {
 
     /// Says that no more will be sent.
     pub fn finish(&self) {
-        let _ = self.reader.stream.shutdown(Shutdown::Write);
+        let _ = self.reader.stream.socket().shutdown(Shutdown::Write);
     }
 
     /// The answer to a request of `method`.

@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::time::Duration;
 use testkit::{
-    Algorithm, Answer, Behaviour, Endpoint, Gate, Issuer, Key, RawClient, Upstream, free_port, get,
-    jose, request, wait,
+    Algorithm, Answer, Authority, Behaviour, Endpoint, Gate, Issuer, Key, Node, RawClient,
+    Upstream, free_port, get, jose, node, request, wait,
 };
 
 #[test]
@@ -233,6 +233,75 @@ fn a_gate_that_does_not_start_says_why() {
     let output = Gate::builder().program(&program).try_start().unwrap_err();
     assert_eq!((output.code, output.stdout.as_str()), (1, "no\n"));
     assert!(output.stderr.contains("called up"));
+}
+
+#[test]
+fn a_real_issuer_issues_and_rotates() {
+    let issuer = Node::start("issuer.mjs", &["api"]);
+    let token = |client: &str| {
+        let form = format!(
+            "grant_type=client_credentials&client_id={client}&client_secret=secret-of-the-test-client&scope=read"
+        );
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = request("POST", &(issuer.url() + "/token"), &headers, form.as_bytes());
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    };
+    let part = |token: &str, number: usize| -> Value {
+        serde_json::from_slice(&decode(token.split('.').nth(number).unwrap())).unwrap()
+    };
+    let kids = || -> Vec<Value> {
+        let set = get(&(issuer.url() + "/jwks"), &[]).json();
+        set["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect()
+    };
+    for (client, algorithm) in [("es256", "ES256"), ("rs256", "RS256")] {
+        let token = token(client);
+        assert_eq!(part(&token, 0)["alg"], algorithm);
+        assert_eq!(
+            (&part(&token, 1)["aud"], &part(&token, 1)["iss"]),
+            (&json!("api"), &json!(issuer.url()))
+        );
+        assert!(kids().contains(&part(&token, 0)["kid"]));
+    }
+    let old = kids();
+    request("POST", &(issuer.url() + "/test/rotate"), &[], &[]);
+    assert_eq!((kids().len(), &kids()[2..]), (4, old.as_slice()));
+    request("POST", &(issuer.url() + "/test/withdraw"), &[], &[]);
+    assert_eq!(kids().len(), 2);
+    assert!(!old.contains(&part(&token("es256"), 0)["kid"]));
+}
+
+#[test]
+fn real_peers_speak_with_each_other() {
+    let run = |script: &str, args: &[&str]| -> Value {
+        let output = node(script, args);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let sockets = Node::start("websocket.mjs", &["serve"]);
+    let url = sockets.url().replace("http://", "ws://");
+    let opened = run("websocket.mjs", &["call", &url, "Bearer x", "18"]);
+    assert_eq!(opened["headers"]["authorization"], "Bearer x");
+    let calls = Node::start("grpc.mjs", &["serve"]);
+    let called = run("grpc.mjs", &["call", calls.url().trim_start_matches("http://"), "Bearer x"]);
+    assert_eq!((&called["once"]["count"], &called["many"]["count"]), (&json!("1"), &json!("100")));
+    assert_eq!((&called["chat"]["messages"], &called["refuse"]["code"]), (&json!(10), &json!(7)));
+}
+
+#[test]
+fn the_client_speaks_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    authority.write(folder.path(), "server", &["localhost", "127.0.0.1"]);
+    let script = "const f=require('fs');const s=require('https').createServer({cert:f.readFileSync(process.argv[2]+'/server.pem'),\
+        key:f.readFileSync(process.argv[2]+'/server.key'),ALPNProtocols:['http/1.1']},(q,r)=>r.end(q.url));\
+        s.listen(0,'127.0.0.1',()=>console.log(JSON.stringify({url:'127.0.0.1:'+s.address().port})))";
+    let file = folder.path().join("server.cjs");
+    std::fs::write(&file, script).unwrap();
+    let server = Node::start(file.to_str().unwrap(), &[folder.path().to_str().unwrap()]);
+    let mut client = RawClient::connect_tls(&server.url(), "localhost", &authority, &["http/1.1"]);
+    let response = client.exchange(b"GET /tls HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!((response.status, response.text().as_str()), (200, "/tls"));
+    assert_eq!(client.tls().unwrap().alpn_protocol(), Some(b"http/1.1".as_slice()));
 }
 
 fn decode(text: &str) -> Vec<u8> {
