@@ -11,16 +11,21 @@ mod schema;
 mod sqlite;
 mod use_cases;
 
-/// Runs each of the functions named against both engines.
+/// Runs each of the functions named against both engines: a test each at SQLite, and one test at PostgreSQL
+/// with a database each, since a server takes its time to start.
 macro_rules! both_engines {
     ($($name:ident),* $(,)?) => {
         mod at_sqlite {
             $( #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() { super::$name($crate::rig::Rig::sqlite().await).await; } )*
         }
-        mod at_postgres {
-            $( #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name($crate::rig::Rig::postgres().await).await; } )*
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn at_postgres() {
+            let server = $crate::rig::server();
+            $(
+                println!("{}", stringify!($name));
+                $name($crate::rig::Rig::within(&server, stringify!($name)).await).await;
+            )*
         }
     };
 }

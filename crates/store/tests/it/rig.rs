@@ -1,7 +1,7 @@
 //! A store of either engine, empty, with all that tests need beside it.
 
 use authority::{Change, Cursor, Feed as _, FeedRow, KeyId, KeyRecord, Outbox as _};
-use base::{Clock as _, Code, Event, EventId, FakeClock, Kind, NodeId, UnixMs, code};
+use base::{Code, Event, EventId, FakeClock, Kind, NodeId, UnixMs, code};
 use std::path::PathBuf;
 use std::sync::Arc;
 use store::{Store, StoreUrl};
@@ -28,12 +28,18 @@ impl Rig {
         Self::over(url, None, folder).await
     }
 
-    /// # Panics
-    /// When PostgreSQL is not installed; the message says what to do.
+    /// A server for this test alone.
     pub(crate) async fn postgres() -> Self {
-        let server = PrivatePostgres::start().unwrap_or_else(|problem| panic!("{problem}"));
+        let server = server();
         let url = StoreUrl::parse(&server.url()).unwrap();
         Self::over(url, Some(server), tempfile::tempdir().unwrap()).await
+    }
+
+    /// A database of its own in a server that others use too.
+    pub(crate) async fn within(server: &PrivatePostgres, name: &str) -> Self {
+        let name = name.get(..60).unwrap_or(name);
+        let url = StoreUrl::parse(&server.database(name).unwrap()).unwrap();
+        Self::over(url, None, tempfile::tempdir().unwrap()).await
     }
 
     async fn over(
@@ -43,10 +49,6 @@ impl Rig {
     ) -> Self {
         let store = Store::open(&url, START).await.unwrap();
         Self { store, url, clock: Arc::new(FakeClock::at(START)), postgres, folder }
-    }
-
-    pub(crate) fn now(&self) -> UnixMs {
-        self.clock.now()
     }
 
     /// All events that wait in the outbox.
@@ -66,6 +68,12 @@ impl Rig {
     pub(crate) async fn changes(&self) -> Vec<Change> {
         self.feed().await.into_iter().filter_map(|row| row.change).collect()
     }
+}
+
+/// # Panics
+/// When PostgreSQL is not installed; the message says what to do.
+pub(crate) fn server() -> PrivatePostgres {
+    PrivatePostgres::start().unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 fn path(folder: &tempfile::TempDir) -> PathBuf {
