@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn shards_never_share_an_id() {
-        let (a, b) = (RequestIds::new(NodeId(1), 0).unwrap(), RequestIds::new(NodeId(1), 1).unwrap());
+        let (a, b) =
+            (RequestIds::new(NodeId(1), 0).unwrap(), RequestIds::new(NodeId(1), 1).unwrap());
         assert_ne!(a.next(UnixMs(5)), b.next(UnixMs(5)));
         assert_ne!(a.next(UnixMs(5)), a.next(UnixMs(5)));
     }

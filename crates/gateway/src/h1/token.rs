@@ -1,10 +1,15 @@
 //! From bytes to lines and tokens, strictly: what httparse lets pass for the sake of old peers is refused here.
 
+use std::sync::LazyLock;
+
 use bytes::{Buf, BytesMut};
 use httparse::Error as Token;
 use memchr::{memchr, memchr_iter, memmem};
 
 use crate::head::{HeadError, HeadLimits, Place, Places, Span, is_token_byte};
+
+/// What ends a head; built once, since building costs more than most searches.
+static END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\r\n\r\n"));
 
 /// Where a head lies in the buffer.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +37,7 @@ pub(super) fn find_head(buf: &[u8], limits: &HeadLimits) -> Result<Option<Extent
         return Err(HeadError::Malformed("the first byte cannot begin a message"));
     }
     let window = text.get(..limits.bytes).unwrap_or(text);
-    if let Some(end) = memmem::find(window, b"\r\n\r\n") {
+    if let Some(end) = END.find(window) {
         return Ok(Some(Extent { lead, len: end + 4 }));
     }
     check_partial(window, limits)?;

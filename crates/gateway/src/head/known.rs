@@ -16,8 +16,8 @@ macro_rules! known {
         impl Known {
             /// Recognises a name in lower case.
             pub fn of(name: &[u8]) -> Self {
-                match std::str::from_utf8(name) {
-                    $( Ok($text) => Self::$name, )*
+                match name {
+                    $( name if name == $text.as_bytes() => Self::$name, )*
                     _ => Self::Other,
                 }
             }

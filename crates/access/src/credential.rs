@@ -1,0 +1,47 @@
+//! A verified credential: who calls, and what the proof allows.
+//!
+//! INVARIANT: a value of [`Credential`] exists only after a scheme verified the proof. What may change
+//! while the proof stays good (time, audience, scopes asked, revocation) is judged at each use, not here.
+
+use base::{Scheme, UnixMs};
+use protocol::oauth::ScopeSet;
+use std::sync::Arc;
+
+/// What a scheme learnt from a proof that holds.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// How it was proved.
+    pub scheme: Scheme,
+    /// The configured name of the issuer; none for keys.
+    pub issuer: Option<Arc<str>>,
+    /// The bare subject: `sub` of a token, the id of a key.
+    pub subject: Arc<str>,
+    /// The OAuth client, from `client_id` or `azp`.
+    pub client_id: Option<Arc<str>>,
+    /// The key's id, the token's `jti`, or a keyed hash of the token where it has none.
+    pub id: Arc<str>,
+    /// Whether `id` is the token's own `jti`.
+    pub id_is_jti: bool,
+    /// The scopes that it carries.
+    pub scopes: ScopeSet,
+    /// For whom it was issued; empty for keys.
+    pub audiences: Vec<Box<str>>,
+    /// All other claims, for claim rules.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+    /// When it was issued, if it says so.
+    pub issued_at: Option<UnixMs>,
+    /// When it starts to be valid, if it says so.
+    pub not_before: Option<UnixMs>,
+    /// When it stops being valid; none for a key without expiry.
+    pub expires_at: Option<UnixMs>,
+    /// Routes that a key is limited to; empty: all.
+    pub routes: Vec<Box<str>>,
+}
+
+impl Credential {
+    /// What limits by principal count on: scheme, issuer and subject, so that a key can never share a
+    /// count with a person of the same name.
+    pub fn principal_key(&self) -> (Scheme, Option<&str>, &str) {
+        (self.scheme, self.issuer.as_deref(), &self.subject)
+    }
+}

@@ -1,0 +1,35 @@
+//! Why a request does not pass.
+
+use base::{Code, Phase};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A refusal: what the caller is told is derived from the code alone; `detail` goes to the record only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Denial {
+    /// The stable code.
+    pub code: Code,
+    /// Where it was decided.
+    pub phase: Phase,
+    /// The rule, claim or list in question. Shown by `explain`, never to the caller.
+    pub detail: Option<Cow<'static, str>>,
+    /// The scopes that the route asks for, for the challenge of a 403 (RFC 6750 §3.1).
+    pub scopes: Option<Arc<str>>,
+    /// For 429 and 503: when to come back.
+    pub retry_after: Option<Duration>,
+}
+
+impl Denial {
+    /// A refusal with nothing to add.
+    pub fn new(code: Code, phase: Phase) -> Self {
+        Self { code, phase, detail: None, scopes: None, retry_after: None }
+    }
+
+    /// With a detail for the record.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}

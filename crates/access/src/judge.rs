@@ -1,0 +1,308 @@
+//! The phases that judge, as types that consume each other. A [`Permit`] comes out at the end, and only
+//! here can one be made: the gateway cannot forward without it.
+
+use crate::credential::Credential;
+use crate::decide;
+use crate::denial::Denial;
+use crate::iplist::Verdict;
+use crate::limit::{By, Counters, LimitKey, Spend};
+use crate::policy::Route;
+use crate::schemes::{self, Context, Lookup, Presented, Tools};
+use crate::snapshot::Snapshot;
+use crate::table::Lookup as Match;
+use crate::verified::VerifiedCache;
+use base::{Code, Monotonic, Phase, UnixMs, code};
+use smallvec::SmallVec;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What all phases judge by.
+#[derive(Debug)]
+pub struct Judge<'a, A> {
+    /// The state, one for the whole request.
+    pub snapshot: &'a Snapshot<A>,
+    /// Keys and pepper.
+    pub tools: &'a Tools,
+    /// The shard's cache.
+    pub cache: &'a VerifiedCache,
+    /// The wall clock.
+    pub now: UnixMs,
+    /// The monotonic clock, for limits.
+    pub monotonic: Monotonic,
+}
+
+/// Phase Route is behind it.
+#[derive(Debug)]
+pub struct Routed<A> {
+    route: Arc<Route<A>>,
+    would_deny: WouldDeny,
+}
+
+/// Codes of rules in shadow that would have refused.
+pub type WouldDeny = SmallVec<[Code; 2]>;
+
+/// Phase Limit is behind it.
+#[derive(Debug)]
+pub struct Admitted<A>(Routed<A>);
+
+/// Phase Authenticate is behind it.
+#[derive(Debug)]
+pub struct Authenticated<A> {
+    routed: Routed<A>,
+    credentials: Vec<Arc<Credential>>,
+}
+
+/// Phase Decide is behind it.
+#[derive(Debug)]
+pub struct Decided<A> {
+    routed: Routed<A>,
+    carried: Vec<Arc<Credential>>,
+}
+
+/// Leave to forward one request.
+///
+/// INVARIANT: only [`Judge::spend`] makes one, from the results of all phases before it.
+#[derive(Debug)]
+pub struct Permit<A> {
+    route: Arc<Route<A>>,
+    carried: Vec<Arc<Credential>>,
+    would_deny: WouldDeny,
+}
+
+impl<A> Permit<A> {
+    /// The route.
+    pub fn route(&self) -> &Arc<Route<A>> {
+        &self.route
+    }
+
+    /// Who calls; none on a public route.
+    pub fn principal(&self) -> Option<&Arc<Credential>> {
+        self.carried.first()
+    }
+
+    /// All credentials that carried the decision.
+    pub fn credentials(&self) -> &[Arc<Credential>] {
+        &self.carried
+    }
+
+    /// Rules in shadow that would have refused.
+    pub fn would_deny(&self) -> &[Code] {
+        &self.would_deny
+    }
+}
+
+impl<A> Routed<A> {
+    /// The route.
+    pub fn route(&self) -> &Arc<Route<A>> {
+        &self.route
+    }
+}
+
+impl<A> Admitted<A> {
+    /// The route.
+    pub fn route(&self) -> &Arc<Route<A>> {
+        &self.0.route
+    }
+}
+
+/// What phase Authenticate came to.
+#[derive(Debug)]
+pub enum Step<A> {
+    /// Go on.
+    Done(Authenticated<A>),
+    /// Look this up and ask again.
+    Need(Admitted<A>, Lookup),
+}
+
+/// Why no route was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoRoute {
+    /// Nothing at this host and path.
+    NotFound,
+    /// Something, with other methods.
+    MethodNotAllowed {
+        /// The value of `Allow`.
+        allow: String,
+    },
+}
+
+impl<A> Judge<'_, A> {
+    /// Phase Route: finds the route of a canonical path.
+    ///
+    /// # Errors
+    /// When none matches.
+    pub fn route(&self, host: &str, path: &str, method: &str) -> Result<Routed<A>, NoRoute> {
+        match self.snapshot.policy.table.find(host, path, method) {
+            Match::Found(index) => {
+                let route = self.snapshot.policy.routes.get(index).ok_or(NoRoute::NotFound)?;
+                Ok(Routed { route: route.clone(), would_deny: SmallVec::new() })
+            }
+            Match::MethodNotAllowed(allowed) => {
+                Err(NoRoute::MethodNotAllowed { allow: allowed.to_string() })
+            }
+            Match::NotFound => Err(NoRoute::NotFound),
+        }
+    }
+
+    /// Phase Limit: limits by address and by route.
+    ///
+    /// # Errors
+    /// When one is reached.
+    pub fn admit(
+        &self,
+        mut routed: Routed<A>,
+        ip: IpAddr,
+        counters: &dyn Counters,
+    ) -> Result<Admitted<A>, Denial> {
+        for (number, rate) in routed.route.rates.iter().enumerate() {
+            let key = match rate.by {
+                By::Address => LimitKey::address(&routed.route.name, number, ip),
+                By::Route => LimitKey::route(&routed.route.name, number),
+                By::Principal => continue,
+            };
+            let shadow = routed.route.shadow.rate;
+            if let Spend::Exceeded { retry_after } = counters.spend(&key, rate, self.monotonic) {
+                if shadow {
+                    routed.would_deny.push(code::RATE_EXCEEDED);
+                } else {
+                    return Err(exceeded(Phase::Limit, number, retry_after));
+                }
+            }
+        }
+        Ok(Admitted(routed))
+    }
+
+    /// Phase Authenticate: runs the route's schemes. `may_ask` says whether a look-up may still be asked for.
+    ///
+    /// # Errors
+    /// When a credential is invalid.
+    pub fn authenticate(
+        &self,
+        admitted: Admitted<A>,
+        presented: Presented<'_>,
+        may_ask: bool,
+    ) -> Result<Step<A>, Denial> {
+        let routed = admitted.0;
+        if routed.route.is_public() {
+            return Ok(Step::Done(Authenticated { routed, credentials: Vec::new() }));
+        }
+        let context = Context {
+            snapshot: self.snapshot,
+            route: &*routed.route,
+            cache: self.cache,
+            tools: self.tools,
+            now: self.now,
+            may_ask,
+        };
+        match schemes::authenticate(&context, presented) {
+            Err(mut denial) => {
+                denial.scopes = routed.route.scopes_text.clone();
+                Err(denial)
+            }
+            Ok(Ok(credentials)) => {
+                // A credential of a kind that the route does not take is told apart from none at all.
+                if credentials.is_empty()
+                    && (presented.authorization.is_some() || presented.api_key.is_some())
+                {
+                    let mut denial = Denial::new(code::CREDENTIAL_WRONG_KIND, Phase::Authenticate);
+                    denial.scopes = routed.route.scopes_text.clone();
+                    return Err(denial);
+                }
+                Ok(Step::Done(Authenticated { routed, credentials }))
+            }
+            Ok(Err(lookup)) => Ok(Step::Need(Admitted(routed), lookup)),
+        }
+    }
+
+    /// Phase Decide: scopes, claims, address lists. Pure.
+    ///
+    /// # Errors
+    /// When a condition does not hold.
+    pub fn decide(
+        &self,
+        authenticated: Authenticated<A>,
+        ip: IpAddr,
+    ) -> Result<Decided<A>, Denial> {
+        let Authenticated { mut routed, credentials } = authenticated;
+        let route = &routed.route;
+        let carried = decide::evaluate(&route.access, &credentials, route.scopes_text.as_ref())?;
+        if let Err(denial) = self.lists(route, ip) {
+            if !route.shadow.ip {
+                return Err(denial);
+            }
+            routed.would_deny.push(denial.code);
+        }
+        Ok(Decided { routed, carried })
+    }
+
+    /// Any of the named lists must allow; one that denies by name wins over all.
+    fn lists(&self, route: &Route<A>, ip: IpAddr) -> Result<(), Denial> {
+        if route.lists.is_empty() {
+            return Ok(());
+        }
+        let mut allowed = false;
+        for index in &route.lists {
+            let Some(named) = self.snapshot.lists.get(*index) else { continue };
+            match named.list.judge(ip, self.now) {
+                Verdict::Denied { .. } => {
+                    return Err(Denial::new(code::ADDRESS_DENIED, Phase::Decide)
+                        .detail(format!("list {}", named.name)));
+                }
+                Verdict::Allowed { .. } => allowed = true,
+                Verdict::NotListed => {}
+            }
+        }
+        if allowed {
+            return Ok(());
+        }
+        let names: Vec<&str> = route
+            .lists
+            .iter()
+            .filter_map(|index| self.snapshot.lists.get(*index).map(|named| &*named.name))
+            .collect();
+        Err(Denial::new(code::ADDRESS_NOT_LISTED, Phase::Decide)
+            .detail(format!("list {}", names.join(", "))))
+    }
+
+    /// Phase Spend: limits by principal. The last step: what it gives is leave to forward.
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    pub fn spend(
+        &self,
+        decided: Decided<A>,
+        ip: IpAddr,
+        counters: &dyn Counters,
+    ) -> Result<Permit<A>, Denial> {
+        let Decided { routed, carried } = decided;
+        let Routed { route, mut would_deny } = routed;
+        for (number, rate) in route.rates.iter().enumerate() {
+            if rate.by != By::Principal {
+                continue;
+            }
+            let key = match carried.first() {
+                Some(who) => {
+                    let (scheme, issuer, subject) = who.principal_key();
+                    LimitKey::principal(&route.name, number, (scheme, issuer, subject))
+                }
+                // On a public route nobody has a name; the address stands in for it.
+                None => LimitKey::address(&route.name, number, ip),
+            };
+            if let Spend::Exceeded { retry_after } = counters.spend(&key, rate, self.monotonic) {
+                if route.shadow.rate {
+                    would_deny.push(code::RATE_EXCEEDED);
+                } else {
+                    return Err(exceeded(Phase::Spend, number, retry_after));
+                }
+            }
+        }
+        Ok(Permit { route, carried, would_deny })
+    }
+}
+
+fn exceeded(phase: Phase, number: usize, retry_after: std::time::Duration) -> Denial {
+    let mut denial = Denial::new(code::RATE_EXCEEDED, phase)
+        .detail(format!("limit {} of the route", number + 1));
+    denial.retry_after = Some(retry_after);
+    denial
+}

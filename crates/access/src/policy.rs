@@ -1,0 +1,133 @@
+//! The compiled policy: what the configuration says of issuers, lists and routes.
+
+use crate::issuer::Issuer;
+use crate::limit::Rate;
+use crate::table::RouteTable;
+use protocol::oauth::ScopeSet;
+use std::sync::Arc;
+
+/// What a route asks of who calls. Nestable.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expr {
+    /// Nothing: the route is open.
+    Public,
+    /// One of these.
+    Any(Vec<Expr>),
+    /// All of these.
+    All(Vec<Expr>),
+    /// A token.
+    Jwt(JwtRule),
+    /// An API key.
+    ApiKey(ApiKeyRule),
+}
+
+/// A token of one issuer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JwtRule {
+    /// The issuer's configured name.
+    pub issuer: Arc<str>,
+    /// All of these scopes.
+    pub scopes: ScopeSet,
+    /// One of these audiences, beyond the issuer's own rule; empty: no further rule.
+    pub audiences: Vec<Box<str>>,
+    /// All of these claims.
+    pub claims: Vec<ClaimRule>,
+}
+
+/// A claim must be one of the values, or an array that holds one of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClaimRule {
+    /// The claim's name.
+    pub name: Box<str>,
+    /// The values.
+    pub values: Vec<serde_json::Value>,
+}
+
+/// An API key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiKeyRule {
+    /// All of these scopes.
+    pub scopes: ScopeSet,
+}
+
+/// One route, with what the gateway does for it (`A`), which this crate does not look at.
+#[derive(Debug)]
+pub struct Route<A> {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Who may call.
+    pub access: Expr,
+    /// The address lists, by their place in the live tables; empty: no rule. Any of them.
+    pub lists: Vec<usize>,
+    /// Limits by address and by route (phase Limit), and by principal (phase Spend).
+    pub rates: Vec<Rate>,
+    /// Rules that are judged and recorded, and not enforced.
+    pub shadow: Shadow,
+    /// Whether the caller must be recorded before the upstream is touched.
+    pub strict: bool,
+    /// All scopes that any alternative asks, for challenges.
+    pub scopes_text: Option<Arc<str>>,
+    /// What the gateway does.
+    pub act: A,
+}
+
+/// Rules in shadow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shadow {
+    /// The route's limits.
+    pub rate: bool,
+    /// The route's address lists.
+    pub ip: bool,
+}
+
+impl<A> Route<A> {
+    /// Whether an alternative takes API keys.
+    pub fn takes_keys(&self) -> bool {
+        holds(&self.access, &|leaf| matches!(leaf, Expr::ApiKey(_)))
+    }
+
+    /// Whether an alternative takes tokens of `issuer`.
+    pub fn takes_issuer(&self, issuer: &str) -> bool {
+        holds(&self.access, &|leaf| matches!(leaf, Expr::Jwt(rule) if *rule.issuer == *issuer))
+    }
+
+    /// Whether an alternative takes tokens.
+    pub fn takes_tokens(&self) -> bool {
+        holds(&self.access, &|leaf| matches!(leaf, Expr::Jwt(_)))
+    }
+
+    /// Whether nobody is asked who they are.
+    pub fn is_public(&self) -> bool {
+        matches!(self.access, Expr::Public)
+    }
+}
+
+fn holds(expr: &Expr, leaf: &dyn Fn(&Expr) -> bool) -> bool {
+    match expr {
+        Expr::Any(inner) | Expr::All(inner) => inner.iter().any(|expr| holds(expr, leaf)),
+        other => leaf(other),
+    }
+}
+
+/// All that the file says and that judging needs.
+#[derive(Debug)]
+pub struct Policy<A> {
+    /// The issuers.
+    pub issuers: Vec<Arc<Issuer>>,
+    /// The routes.
+    pub routes: Vec<Arc<Route<A>>>,
+    /// Finds a route.
+    pub table: RouteTable,
+}
+
+impl<A> Policy<A> {
+    /// The issuer whose `iss` this is.
+    pub fn issuer_by_iss(&self, iss: &str) -> Option<&Arc<Issuer>> {
+        self.issuers.iter().find(|issuer| issuer.settings.issuer == iss)
+    }
+
+    /// The issuer with this configured name.
+    pub fn issuer(&self, name: &str) -> Option<&Arc<Issuer>> {
+        self.issuers.iter().find(|issuer| *issuer.settings.name == *name)
+    }
+}

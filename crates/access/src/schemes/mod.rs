@@ -1,0 +1,160 @@
+//! Who is this: one folder a request scheme, tried in a fixed order, each with a clear outcome.
+//!
+//! INVARIANT: a credential goes only to the scheme that its syntax names: `pcl_` is an API key, three
+//! base64url parts are a JWT, all else is an opaque token. A scheme never tries what another refused.
+
+pub mod api_key;
+pub mod jwt;
+pub mod opaque;
+
+use crate::credential::Credential;
+use crate::denial::Denial;
+use crate::issuer::Issuer;
+use crate::policy::Route;
+use crate::snapshot::Snapshot;
+use crate::verified::{Fingerprint, Fingerprints, VerifiedCache};
+use base::{Code, Phase, UnixMs, code};
+use std::sync::Arc;
+
+/// What a scheme found.
+#[derive(Debug)]
+pub enum Outcome {
+    /// No credential of this scheme.
+    NotPresented,
+    /// A valid one.
+    Accepted(Arc<Credential>),
+    /// An invalid one: the request ends.
+    Rejected(Denial),
+    /// The scheme cannot know without asking somebody.
+    Need(Lookup),
+}
+
+/// What the gateway must look up before the scheme can answer.
+#[derive(Debug, Clone)]
+pub enum Lookup {
+    /// The issuer's key set: the token's key is not in the one at hand.
+    Keys(Arc<Issuer>),
+    /// The issuer's word on an opaque token (RFC 7662).
+    Introspection {
+        /// Whom to ask.
+        issuer: Arc<Issuer>,
+        /// Under which fingerprint the answer is remembered.
+        fingerprint: Fingerprint,
+    },
+}
+
+/// What judging needs beside the snapshot; one a process.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// Fingerprints of credentials.
+    pub fingerprints: Fingerprints,
+    /// The pepper of API keys.
+    pub pepper: api_key::Pepper,
+}
+
+/// What a scheme judges by.
+#[derive(Debug)]
+pub struct Context<'a, A> {
+    /// The state.
+    pub snapshot: &'a Snapshot<A>,
+    /// The route.
+    pub route: &'a Route<A>,
+    /// The shard's cache.
+    pub cache: &'a VerifiedCache,
+    /// Keys and pepper.
+    pub tools: &'a Tools,
+    /// The wall clock.
+    pub now: UnixMs,
+    /// Whether a look-up may still be asked for.
+    pub may_ask: bool,
+}
+
+/// What the request carries, by header.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Presented<'a> {
+    /// The one `Authorization` header.
+    pub authorization: Option<&'a [u8]>,
+    /// The one `X-API-Key` header.
+    pub api_key: Option<&'a [u8]>,
+}
+
+/// The kinds that a bearer token can be, by its syntax alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `pcl_…`
+    ApiKey,
+    /// `eyJ….….…`
+    Jwt,
+    /// Anything else.
+    Opaque,
+}
+
+impl Kind {
+    /// Of this token.
+    pub fn of(token: &str) -> Self {
+        if token.starts_with("pcl_") {
+            Self::ApiKey
+        } else if token.starts_with("eyJ") && token.bytes().filter(|c| *c == b'.').count() == 2 {
+            Self::Jwt
+        } else {
+            Self::Opaque
+        }
+    }
+}
+
+/// Runs the route's schemes over what the request carries.
+///
+/// # Errors
+/// The first credential that is invalid ends it.
+pub fn authenticate<A>(
+    ctx: &Context<'_, A>,
+    presented: Presented<'_>,
+) -> Result<Result<Vec<Arc<Credential>>, Lookup>, Denial> {
+    let mut accepted = Vec::new();
+    let mut take = |outcome| match outcome {
+        Outcome::NotPresented => Ok(None),
+        Outcome::Accepted(credential) => {
+            accepted.push(credential);
+            Ok(None)
+        }
+        Outcome::Rejected(denial) => Err(denial),
+        Outcome::Need(lookup) => Ok(Some(lookup)),
+    };
+    if let Some(value) = presented.authorization
+        && let Some(lookup) = take(bearer(ctx, value))?
+    {
+        return Ok(Err(lookup));
+    }
+    if let Some(value) = presented.api_key {
+        take(match std::str::from_utf8(value) {
+            Ok(key) => api_key::authenticate(ctx, key),
+            Err(_) => reject(code::KEY_MALFORMED),
+        })?;
+    }
+    Ok(Ok(accepted))
+}
+
+fn bearer<A>(ctx: &Context<'_, A>, value: &[u8]) -> Outcome {
+    let token = match protocol::bearer::parse(value) {
+        Ok(Some(bearer)) => bearer.as_str(),
+        // Another authentication scheme (Basic, say) is none of ours: not presented.
+        Ok(None) => return Outcome::NotPresented,
+        Err(_) => return reject(code::CREDENTIAL_MALFORMED),
+    };
+    match Kind::of(token) {
+        Kind::ApiKey => api_key::authenticate(ctx, token),
+        Kind::Jwt => jwt::authenticate(ctx, token),
+        Kind::Opaque => opaque::authenticate(ctx, token),
+    }
+}
+
+pub(crate) fn reject(code: Code) -> Outcome {
+    Outcome::Rejected(Denial::new(code, Phase::Authenticate))
+}
+
+pub(crate) fn reject_with(
+    code: Code,
+    detail: impl Into<std::borrow::Cow<'static, str>>,
+) -> Outcome {
+    Outcome::Rejected(Denial::new(code, Phase::Authenticate).detail(detail))
+}

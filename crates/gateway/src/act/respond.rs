@@ -1,0 +1,134 @@
+//! Bringing an answer back.
+
+use super::{Job, SILENCE, Talked};
+use crate::body::{Patience, Pump, PumpError, Source};
+use crate::caller::{Caller, HeadOut};
+use crate::cors;
+use crate::head::{Framing, Known, ResponseHead};
+use crate::hygiene;
+use crate::live::Live;
+use crate::record::Draft;
+use base::{Code, code};
+use std::task::{Context, Poll};
+
+/// How the bodies ended.
+enum Done {
+    Complete,
+    Upstream(PumpError),
+    Caller(PumpError),
+    Cut(Code),
+}
+
+/// Sends head and body to the caller while the request's body may still be on its way up.
+pub(super) async fn run<'a>(
+    job: &Job<'_>,
+    mut draft: Draft,
+    (head, body): (ResponseHead, Source<'_>),
+    mut request: Pump<'_, '_>,
+    mut caller: Caller<'a>,
+    live: &Live,
+) -> (Talked<'a>, bool) {
+    let framing = head.framing;
+    let status = head.status;
+    if head.headers.first(Known::ContentType).is_some_and(is_event_stream) {
+        draft.decision_now();
+    }
+    // The body of the request may never be read to its end: then nothing may follow on the connection.
+    if !request.is_done() || job.upgrade {
+        caller.keep_alive = false;
+    }
+    let sink = caller.head(status, framing, &mut |out| headers(job, &head, out));
+    let sink = match sink {
+        Ok(sink) => sink,
+        Err(why) => {
+            draft.error(code::CALLER_GONE, why);
+            draft.finish(status);
+            return (Talked::Over(false), false);
+        }
+    };
+    let stall = job.connection.listener.settings().timeouts.body;
+    let patience = Patience { source: SILENCE, sink: stall };
+    let mut response = Pump::new(body, sink, None, patience);
+    let done = std::future::poll_fn(|cx| poll_bodies(cx, &mut request, &mut response, live)).await;
+    draft.event.bytes_in = request.moved;
+    draft.event.bytes_out = response.moved;
+    let complete = matches!(done, Done::Complete);
+    match done {
+        Done::Complete => {}
+        Done::Upstream(error) => draft.error(code::UPSTREAM_BROKEN, error.to_string()),
+        Done::Caller(error) => draft.error(code::CALLER_GONE, error.to_string()),
+        Done::Cut(why) => {
+            draft.error(code::STREAM_CUT, format!("{why}"));
+            draft.event.outcome = base::Outcome::Deny;
+        }
+    }
+    if !complete {
+        response.sink.abort();
+    }
+    draft.finish(status);
+    let whole = complete && request.is_done();
+    let reusable = whole && head.keep_alive && framing != Framing::UntilClose;
+    (Talked::Over(whole && caller.keep_alive), reusable)
+}
+
+fn poll_bodies(
+    cx: &mut Context<'_>,
+    request: &mut Pump<'_, '_>,
+    response: &mut Pump<'_, '_>,
+    live: &Live,
+) -> Poll<Done> {
+    // An answer that is there at once never registers with the index of live streams.
+    match response.poll(cx) {
+        Poll::Ready(Ok(())) => return Poll::Ready(Done::Complete),
+        Poll::Ready(Err(error @ PumpError::Sink(_))) => return Poll::Ready(Done::Caller(error)),
+        Poll::Ready(Err(error)) => return Poll::Ready(Done::Upstream(error)),
+        Poll::Pending => {}
+    }
+    if !request.is_done() {
+        match request.poll(cx) {
+            // Whoever fails on the way up, the answer decides how it ends.
+            Poll::Ready(_) | Poll::Pending => {}
+        }
+    }
+    match live.poll_cut(cx) {
+        Some(code) => Poll::Ready(Done::Cut(code)),
+        None => Poll::Pending,
+    }
+}
+
+/// The head that the caller sees, without framing.
+pub(super) fn headers(job: &Job<'_>, head: &ResponseHead, out: &mut HeadOut<'_>) {
+    let act = job.act();
+    let rules = &act.response_headers;
+    let ruled = !rules.set.is_empty() || !rules.remove.is_empty();
+    for field in head.headers.fields() {
+        let name = field.name();
+        if !hygiene::passes_down(&field) || (ruled && rules.touches(name)) {
+            continue;
+        }
+        if act.cors.is_some() && name.starts_with(b"access-control-") {
+            continue;
+        }
+        out.field(field);
+    }
+    for (name, value) in &rules.set {
+        out.put(name.as_bytes(), value.as_bytes());
+    }
+    if let Some(cors) = &act.cors {
+        for (name, value) in cors::on_answer(cors, job.head) {
+            out.put(name.as_bytes(), value.as_bytes());
+        }
+    }
+    out.put(b"x-request-id", &job.id);
+    // A bodyless answer keeps the length that it speaks of (HEAD, 304).
+    if head.framing == Framing::None
+        && (job.head.method == http::Method::HEAD || head.status == 304)
+        && let Some(length) = head.headers.first(Known::ContentLength)
+    {
+        out.put(b"content-length", length);
+    }
+}
+
+fn is_event_stream(value: &[u8]) -> bool {
+    value.get(..17).is_some_and(|head| head.eq_ignore_ascii_case(b"text/event-stream"))
+}

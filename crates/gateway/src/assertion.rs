@@ -1,0 +1,95 @@
+//! The signed assertion to the upstream: who calls, for which method and path, for at most 60 seconds.
+
+use crate::exchange::Forward;
+use crate::head::RequestHead;
+use crate::serve::Connection;
+use protocol::sign::Signer;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How long an assertion is valid (design: at most 60 s).
+const LIFETIME_S: i64 = 60;
+/// How long one is sent again for the same caller, method and path: so that it never arrives near its end.
+const REUSED_S: i64 = 30;
+/// Assertions kept per shard; at about 600 bytes 2.5 MB. When full, all are let go.
+const KEPT: usize = 4096;
+
+/// What an assertion depends on.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct About {
+    upstream: u64,
+    credential: Option<Arc<str>>,
+    subject: Option<Arc<str>>,
+    method: http::Method,
+    path: Box<str>,
+}
+
+/// Makes assertions for one shard.
+#[derive(Debug)]
+pub(crate) struct Assertions {
+    signer: Option<Arc<Signer>>,
+    made: RefCell<HashMap<About, (i64, String)>>,
+}
+
+impl Assertions {
+    pub(crate) fn new(signer: Option<Arc<Signer>>) -> Self {
+        Self { signer, made: RefCell::default() }
+    }
+
+    /// The assertion for one request.
+    ///
+    /// # Errors
+    /// A sentence, when none can be made.
+    pub(crate) fn sign(
+        &self,
+        connection: &Connection,
+        forward: &Forward,
+        head: &RequestHead,
+    ) -> Result<String, String> {
+        let signer = self.signer.as_ref().ok_or("the node has no assertion key")?;
+        let gate = &connection.shard.gate;
+        let now = gate.clock.now().seconds();
+        let upstream = &forward.permit.route().act.upstream;
+        let who = forward.permit.principal();
+        let about = About {
+            upstream: upstream.id,
+            credential: who.map(|it| it.id.clone()),
+            subject: who.map(|it| it.subject.clone()),
+            method: head.method.clone(),
+            path: forward.path.clone(),
+        };
+        if let Some((made, text)) = self.made.borrow().get(&about)
+            && now - made < REUSED_S
+        {
+            return Ok(text.clone());
+        }
+        let mut claims = serde_json::json!({
+            "iss": gate.assertion_issuer,
+            "aud": &*upstream.settings.name,
+            "iat": now,
+            "exp": now + LIFETIME_S,
+            "htm": head.method.as_str(),
+            "path": &*forward.path,
+        });
+        if let (Some(who), Some(map)) = (who, claims.as_object_mut()) {
+            let scopes: Vec<&str> = who.scopes.iter().collect();
+            map.insert("sub".into(), (&*who.subject).into());
+            map.insert("scope".into(), scopes.join(" ").into());
+            map.insert("scheme".into(), who.scheme.as_str().into());
+            if let Some(client) = &who.client_id {
+                map.insert("client_id".into(), (&**client).into());
+            }
+            if let Some(issuer) = &who.issuer {
+                map.insert("subject_issuer".into(), (&**issuer).into());
+            }
+        }
+        let text = signer.sign(&claims).map_err(|error| error.to_string())?;
+        let mut made = self.made.borrow_mut();
+        if made.len() >= KEPT {
+            made.clear();
+        }
+        made.insert(about, (now, text.clone()));
+        Ok(text)
+    }
+}

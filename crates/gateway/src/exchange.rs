@@ -1,0 +1,371 @@
+//! One request, from its head to its record: the nine phases in order.
+//!
+//! `docs/life-of-a-request.md` describes each.
+
+use crate::act;
+use crate::body::Source;
+use crate::caller::Caller;
+use crate::cors;
+use crate::head::{Known, RequestHead};
+use crate::lookup::LookupError;
+use crate::problem::{self, Answer};
+use crate::record::Draft;
+use crate::serve::Connection;
+use crate::settings::{Act, ProxyHeader};
+use access::judge::{Admitted, Judge, NoRoute, Permit, Step};
+use access::schemes::{Lookup, Presented, opaque};
+use access::{Denial, Snapshot, address, path};
+use base::{Phase, Secret, UnixMs, code};
+use bytes::Bytes;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Look-ups that one request may cause (design: asked again at most twice).
+const LOOKUPS: usize = 2;
+
+/// What judging came to.
+pub(crate) enum Judged {
+    /// It may pass.
+    Forward(Box<Forward>),
+    /// A preflight that is answered here.
+    Preflight(Vec<(&'static str, String)>),
+    /// It may not.
+    Denied(Denied),
+}
+
+/// Leave to forward, and what was learnt on the way.
+pub(crate) struct Forward {
+    pub(crate) permit: Permit<Act>,
+    pub(crate) path: Box<str>,
+    pub(crate) ip: IpAddr,
+}
+
+/// A refusal and what goes with it.
+pub(crate) struct Denied {
+    denial: Denial,
+    allow: Option<String>,
+    cors: Vec<(&'static str, String)>,
+}
+
+impl From<Denial> for Denied {
+    fn from(denial: Denial) -> Self {
+        Self { denial, allow: None, cors: Vec::new() }
+    }
+}
+
+/// Runs one request. Returns whether the connection may carry another.
+pub(crate) async fn run(
+    connection: &Connection,
+    head: RequestHead,
+    source: Source<'_>,
+    mut caller: Caller<'_>,
+) -> bool {
+    let shard = &connection.shard;
+    let now = shard.gate.clock.now();
+    let started = shard.gate.clock.monotonic();
+    let id = shard.ids.next(now);
+    let mut draft = Draft::new(shard, id, now, started);
+    draft.event.method = Some(method_text(&head.method));
+    draft.event.trace_id = trace_id(&head);
+    caller.head_only = head.method == http::Method::HEAD;
+    match judge(connection, &head, &mut draft, now).await {
+        Judged::Forward(forward) => {
+            act::forward(connection, draft, *forward, head, source, caller).await
+        }
+        Judged::Preflight(headers) => {
+            draft.event.code = code::OK;
+            draft.event.outcome = base::Outcome::Allow;
+            draft.event.phase = Some(Phase::Route);
+            let answer = Answer { status: 204, headers, body: Bytes::new() };
+            finish(draft, answer, &source, &mut caller).await
+        }
+        Judged::Denied(denied) => {
+            draft.denial(&denied.denial);
+            let mut answer = problem::answer(&denied.denial, id, denied.allow.as_deref());
+            answer.headers.extend(denied.cors);
+            finish(draft, answer, &source, &mut caller).await
+        }
+    }
+}
+
+/// Sends an answer of our own and records it.
+pub(crate) async fn finish(
+    mut draft: Draft,
+    answer: Answer,
+    source: &Source<'_>,
+    caller: &mut Caller<'_>,
+) -> bool {
+    // A body that nobody read stands before the next request: the connection ends instead.
+    if !source.is_done() {
+        caller.keep_alive = false;
+    }
+    let id = draft.id().text();
+    let sent = caller.answer(&answer, &mut |out| out.put(b"x-request-id", &id)).await;
+    draft.event.bytes_out = answer.body.len() as u64;
+    draft.finish(answer.status);
+    sent.is_ok() && caller.keep_alive
+}
+
+/// A refusal after judging: from the phase Act.
+pub(crate) async fn refuse(
+    mut draft: Draft,
+    denial: Denial,
+    source: &Source<'_>,
+    caller: &mut Caller<'_>,
+) -> bool {
+    draft.denial(&denial);
+    let answer = problem::answer(&denial, draft.id(), None);
+    finish(draft, answer, source, caller).await
+}
+
+/// Phases Accept to Spend.
+async fn judge(
+    connection: &Connection,
+    head: &RequestHead,
+    draft: &mut Draft,
+    now: UnixMs,
+) -> Judged {
+    match try_judge(connection, head, draft, now).await {
+        Ok(judged) => judged,
+        Err(denied) => Judged::Denied(denied),
+    }
+}
+
+async fn try_judge(
+    connection: &Connection,
+    head: &RequestHead,
+    draft: &mut Draft,
+    now: UnixMs,
+) -> Result<Judged, Denied> {
+    let shard = &connection.shard;
+    let snapshot = shard.gate.snapshots.load_full();
+    let ip = accept(connection, head)?;
+    draft.caller(ip);
+    if snapshot.stale {
+        return Err(Denial::new(code::STATE_STALE, Phase::Accept).into());
+    }
+    let host = host(connection, head)?;
+    let path = path::canonical(head.path())
+        .map_err(|doubt| Denial::new(code::PATH_AMBIGUOUS, Phase::Route).detail(doubt.as_str()))?;
+    draft.event.host = Some(host.into());
+    credentials_in_url(&path, head.query())?;
+    draft.event.path = Some((&*path).into());
+    let judge = Judge {
+        snapshot: &snapshot,
+        tools: &shard.gate.tools,
+        cache: &shard.cache,
+        now,
+        monotonic: shard.gate.clock.monotonic(),
+    };
+    if cors::is_preflight(head)
+        && let Some(answer) = preflight(&judge, head, host, &path, draft)
+    {
+        return answer;
+    }
+    let routed = judge.route(host, &path, head.method.as_str()).map_err(|none| match none {
+        NoRoute::NotFound => Denied::from(Denial::new(code::ROUTE_NOT_FOUND, Phase::Route)),
+        NoRoute::MethodNotAllowed { allow } => Denied {
+            allow: Some(allow),
+            ..Denial::new(code::METHOD_NOT_ALLOWED, Phase::Route).into()
+        },
+    })?;
+    let route = routed.route().clone();
+    draft.route(&route);
+    let cors = route.act.cors.as_ref().map(|cors| cors::on_answer(cors, head)).unwrap_or_default();
+    let with_cors = |denial: Denial| Denied { denial, allow: None, cors: cors.clone() };
+    size(&route.act, head).map_err(with_cors)?;
+    let admitted = judge.admit(routed, ip, &*shard.gate.counters).map_err(with_cors)?;
+    let presented = presented(head).map_err(with_cors)?;
+    let step = judge.authenticate(admitted, presented, true).map_err(with_cors)?;
+    let permit = match step {
+        Step::Done(authenticated) => {
+            let decided = judge.decide(authenticated, ip).map_err(with_cors)?;
+            judge.spend(decided, ip, &*shard.gate.counters).map_err(with_cors)?
+        }
+        Step::Need(admitted, lookup) => {
+            ask(connection, presented, ip, (admitted, lookup)).await.map_err(with_cors)?
+        }
+    };
+    draft.permit(&permit);
+    Ok(Judged::Forward(Box::new(Forward { permit, path: path.into(), ip })))
+}
+
+/// The slow way: look up what a scheme could not know, judge again by the state that is then in force.
+async fn ask(
+    connection: &Connection,
+    presented: Presented<'_>,
+    ip: IpAddr,
+    (mut admitted, mut lookup): (Admitted<Act>, Lookup),
+) -> Result<Permit<Act>, Denial> {
+    let shard = &connection.shard;
+    for asked in 1..=LOOKUPS {
+        look_up(connection, presented, &lookup).await?;
+        let snapshot: Arc<Snapshot<Act>> = shard.gate.snapshots.load_full();
+        let judge = Judge {
+            snapshot: &snapshot,
+            tools: &shard.gate.tools,
+            cache: &shard.cache,
+            now: shard.gate.clock.now(),
+            monotonic: shard.gate.clock.monotonic(),
+        };
+        match judge.authenticate(admitted, presented, asked < LOOKUPS)? {
+            Step::Done(authenticated) => {
+                let decided = judge.decide(authenticated, ip)?;
+                return judge.spend(decided, ip, &*shard.gate.counters);
+            }
+            Step::Need(again, next) => (admitted, lookup) = (again, next),
+        }
+    }
+    Err(Denial::new(code::ISSUER_UNAVAILABLE, Phase::Authenticate))
+}
+
+async fn look_up(
+    connection: &Connection,
+    presented: Presented<'_>,
+    lookup: &Lookup,
+) -> Result<(), Denial> {
+    let shard = &connection.shard;
+    let unavailable = |LookupError::Unavailable(why)| {
+        Denial::new(code::ISSUER_UNAVAILABLE, Phase::Authenticate).detail(why)
+    };
+    match lookup {
+        // That a fetch failed decides nothing: the keys at hand go on, and the scheme says what is missing.
+        Lookup::Keys(issuer) => {
+            let _ = shard.gate.lookups.refresh(issuer.clone()).await;
+            Ok(())
+        }
+        Lookup::Introspection { issuer, fingerprint } => {
+            let token = presented
+                .authorization
+                .and_then(|value| protocol::bearer::parse(value).ok().flatten())
+                .map(|bearer| bearer.as_str().to_owned())
+                .ok_or_else(|| Denial::new(code::CREDENTIAL_MALFORMED, Phase::Authenticate))?;
+            let (answer, keep) = shard
+                .gate
+                .lookups
+                .introspect(issuer.clone(), Secret::new(token))
+                .await
+                .map_err(unavailable)?;
+            let now = shard.gate.clock.now();
+            opaque::learn(&shard.cache, issuer, *fingerprint, answer, (now, keep))
+        }
+    }
+}
+
+/// Phase Accept: who is at the other end.
+fn accept(connection: &Connection, head: &RequestHead) -> Result<IpAddr, Denial> {
+    let listener = connection.listener.settings();
+    match listener.proxies.header {
+        ProxyHeader::ProxyProtocol => Ok(connection.client),
+        ProxyHeader::Header(header) => {
+            let lines: smallvec::SmallVec<[&[u8]; 4]> = match header {
+                address::AddressHeader::XForwardedFor => {
+                    head.headers.all(Known::XForwardedFor).collect()
+                }
+                address::AddressHeader::Forwarded => head.headers.all(Known::Forwarded).collect(),
+            };
+            address::client_address(
+                connection.client,
+                &listener.proxies.trusted,
+                header,
+                lines.into_iter(),
+            )
+            .map(|found| found.ip)
+            .map_err(|doubt| {
+                Denial::new(code::ADDRESS_MALFORMED, Phase::Accept).detail(doubt.to_string())
+            })
+        }
+    }
+}
+
+/// The host asked for, without port; it must be the one that the connection was made for.
+fn host<'h>(connection: &Connection, head: &'h RequestHead) -> Result<&'h str, Denial> {
+    let authority = std::str::from_utf8(head.authority())
+        .map_err(|_| Denial::new(code::HOST_AMBIGUOUS, Phase::Route))?;
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    // RFC 9110 §7.4: a request for another host than the connection was secured for is misdirected.
+    if let Some(name) = &connection.server_name
+        && !name.eq_ignore_ascii_case(host)
+    {
+        return Err(Denial::new(code::HOST_MISDIRECTED, Phase::Tls));
+    }
+    Ok(host)
+}
+
+fn credentials_in_url(path: &str, query: Option<&[u8]>) -> Result<(), Denial> {
+    let named = query.is_some_and(path::query_names_a_credential);
+    if named || path::contains_key(path.as_bytes()) {
+        return Err(Denial::new(code::KEY_IN_URL, Phase::Route));
+    }
+    Ok(())
+}
+
+fn preflight(
+    judge: &Judge<'_, Act>,
+    head: &RequestHead,
+    host: &str,
+    path: &str,
+    draft: &mut Draft,
+) -> Option<Result<Judged, Denied>> {
+    let method =
+        std::str::from_utf8(head.headers.first(Known::AccessControlRequestMethod)?).ok()?;
+    let routed = judge.route(host, path, method).ok()?;
+    let route = routed.route();
+    route.act.cors.as_ref()?;
+    draft.route(route);
+    Some(match cors::preflight(&route.act, head) {
+        Some(headers) => Ok(Judged::Preflight(headers)),
+        None => Err(Denial::new(code::ORIGIN_REFUSED, Phase::Route).into()),
+    })
+}
+
+/// Phase Limit, sizes: what the head announces. What it does not is counted while it streams.
+fn size(act: &Act, head: &RequestHead) -> Result<(), Denial> {
+    match (act.max_body, head.framing) {
+        (Some(max), crate::head::Framing::Length(length)) if length > max => {
+            Err(Denial::new(code::BODY_TOO_LARGE, Phase::Limit)
+                .detail(format!("{length} bytes, {max} allowed")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn presented(head: &RequestHead) -> Result<Presented<'_>, Denial> {
+    let one = |known| {
+        let mut values = head.headers.all(known);
+        let first = values.next();
+        match values.next() {
+            None => Ok(first),
+            Some(_) => Err(Denial::new(code::CREDENTIAL_MULTIPLE, Phase::Authenticate)),
+        }
+    };
+    Ok(Presented { authorization: one(Known::Authorization)?, api_key: one(Known::XApiKey)? })
+}
+
+fn method_text(method: &http::Method) -> std::borrow::Cow<'static, str> {
+    use std::borrow::Cow;
+    match *method {
+        http::Method::GET => Cow::Borrowed("GET"),
+        http::Method::POST => Cow::Borrowed("POST"),
+        http::Method::PUT => Cow::Borrowed("PUT"),
+        http::Method::DELETE => Cow::Borrowed("DELETE"),
+        http::Method::HEAD => Cow::Borrowed("HEAD"),
+        http::Method::PATCH => Cow::Borrowed("PATCH"),
+        http::Method::OPTIONS => Cow::Borrowed("OPTIONS"),
+        _ => Cow::Owned(method.as_str().to_owned()),
+    }
+}
+
+/// The trace id of a well-formed `traceparent` (W3C Trace Context §3.2).
+fn trace_id(head: &RequestHead) -> Option<[u8; 16]> {
+    let value = head.headers.first(Known::Traceparent)?;
+    let mut parts = value.split(|c| *c == b'-');
+    let (_, id) = (parts.next()?, parts.next()?);
+    let mut out = [0; 16];
+    hex::decode_to_slice(id, &mut out).ok()?;
+    (out != [0; 16]).then_some(out)
+}

@@ -1,0 +1,97 @@
+//! A connection's life over HTTP/2: each stream an exchange of its own.
+
+use crate::body::Source;
+use crate::caller::Caller;
+use crate::exchange;
+use crate::head::{HeadLimits, RequestHead};
+use crate::problem;
+use crate::record::Draft;
+use crate::serve::Connection;
+use crate::stream::Stream;
+use access::Denial;
+use base::{Outcome, Phase};
+use bytes::Bytes;
+use std::rc::Rc;
+use tokio::time::timeout;
+
+/// Streams at once on one connection (RFC 9113 §6.5.2 recommends no fewer than 100).
+const STREAMS: u32 = 128;
+/// Bytes that a caller may send ahead on one stream, and on the connection.
+const WINDOWS: (u32, u32) = (128 * 1024, 512 * 1024);
+/// Streams that a caller may reset before they were looked at (CVE-2023-44487, rapid reset).
+const RESETS: usize = 32;
+/// Bytes that wait to be sent on one stream.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
+    let timeouts = connection.listener.settings().timeouts;
+    let handshake = h2::server::Builder::new()
+        .max_concurrent_streams(STREAMS)
+        .initial_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_header_list_size(base::limits::REQUEST_HEAD_BYTES as u32)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_concurrent_reset_streams(RESETS)
+        .max_send_buffer_size(SEND_BUFFER)
+        .handshake::<_, Bytes>(stream);
+    let Ok(Ok(mut h2)) = timeout(timeouts.head, handshake).await else { return };
+    let idle = connection.shard.idle.enter();
+    let mut draining = false;
+    loop {
+        if connection.shard.gate.is_draining() && !draining {
+            draining = true;
+            h2.graceful_shutdown();
+        }
+        let next = std::future::poll_fn(|cx| {
+            idle.register(cx);
+            if connection.shard.gate.is_draining() && !draining {
+                return std::task::Poll::Ready(None);
+            }
+            h2.poll_accept(cx).map(Some)
+        });
+        match timeout(timeouts.idle, next).await {
+            Ok(Some(Some(Ok((request, respond))))) => {
+                let connection = connection.clone();
+                tokio::task::spawn_local(
+                    async move { stream_of(&connection, request, respond).await },
+                );
+            }
+            Ok(Some(Some(Err(_)) | None)) => return,
+            // Draining began: round the loop for the farewell.
+            Ok(None) => {}
+            Err(_) if h2.has_streams() => {}
+            Err(_) => h2.graceful_shutdown(),
+        }
+    }
+}
+
+async fn stream_of(
+    connection: &Connection,
+    request: http::Request<h2::RecvStream>,
+    respond: h2::server::SendResponse<Bytes>,
+) {
+    let (parts, body) = request.into_parts();
+    let ended = body.is_end_stream();
+    let mut caller = Caller::h2(respond);
+    match RequestHead::from_h2(&parts, ended, &HeadLimits::REQUEST) {
+        Ok(head) => {
+            let source = if ended { Source::Done } else { Source::H2(body) };
+            exchange::run(connection, head, source, caller).await;
+        }
+        Err(error) => {
+            let gate = &connection.shard.gate;
+            let now = gate.clock.now();
+            let id = connection.shard.ids.next(now);
+            let mut draft = Draft::new(&connection.shard, id, now, gate.clock.monotonic());
+            draft.caller(connection.client);
+            let denial = Denial::new(error.code(), Phase::Accept).detail(error.to_string());
+            draft.denial(&denial);
+            draft.event.outcome = Outcome::Deny;
+            let answer = problem::answer(&denial, id, None);
+            let text = id.text();
+            let _ = caller.answer(&answer, &mut |out| out.put(b"x-request-id", &text)).await;
+            draft.finish(answer.status);
+        }
+    }
+}

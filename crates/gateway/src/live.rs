@@ -1,0 +1,84 @@
+//! Live exchanges of a shard, so that revocation and expiry reach what is already streaming.
+
+use access::credential::Credential;
+use access::live::{Blocks, Keys, still_good};
+use base::{Code, UnixMs};
+use slab::Slab;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+/// How often live exchanges are judged again. A revocation must reach them within a second.
+pub(crate) const SWEEP: Duration = Duration::from_millis(250);
+
+#[derive(Debug)]
+struct Entry {
+    credentials: Vec<Arc<Credential>>,
+    cut: Option<Code>,
+    waker: Option<Waker>,
+}
+
+/// All live exchanges of one shard.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct LiveIndex(Rc<RefCell<Slab<Entry>>>);
+
+/// One live exchange; taken out of the index on drop.
+#[derive(Debug)]
+pub(crate) struct Live {
+    index: LiveIndex,
+    key: usize,
+}
+
+impl LiveIndex {
+    pub(crate) fn enter(&self, credentials: Vec<Arc<Credential>>) -> Live {
+        let key = self.0.borrow_mut().insert(Entry { credentials, cut: None, waker: None });
+        Live { index: self.clone(), key }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    /// Cuts what is not good any more.
+    pub(crate) fn sweep(&self, keys: &Keys, blocks: &Blocks, now: UnixMs) {
+        for (_, entry) in self.0.borrow_mut().iter_mut() {
+            if entry.cut.is_some() {
+                continue;
+            }
+            let verdict =
+                entry.credentials.iter().find_map(|it| still_good(it, keys, blocks, now).err());
+            if let Some(code) = verdict {
+                entry.cut = Some(code);
+                if let Some(waker) = entry.waker.take() {
+                    waker.wake();
+                }
+            }
+        }
+    }
+}
+
+impl Live {
+    /// Why the exchange must end, if it must; else the task is woken when it has to.
+    pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Option<Code> {
+        let mut entries = self.index.0.borrow_mut();
+        let entry = entries.get_mut(self.key)?;
+        if entry.cut.is_some() {
+            return entry.cut.clone();
+        }
+        if !entry.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            entry.waker = Some(cx.waker().clone());
+        }
+        None
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let mut entries = self.index.0.borrow_mut();
+        if entries.contains(self.key) {
+            entries.remove(self.key);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Phase Record: the event of a request, filled in as the phases go by, written exactly once.
+
+use crate::settings::Act;
+use crate::shard::Shard;
+use access::{Denial, Permit};
+use base::{Code, Event, EventId, Kind, Monotonic, Outcome, Phase, RequestId, UnixMs, code};
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// A request's event in the making.
+///
+/// INVARIANT: dropped without having been finished (a panic, a task that was thrown away), it records itself
+/// as an error; so every exit passes here, exactly once.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    shard: Rc<Shard>,
+    pub(crate) event: Event,
+    started: Monotonic,
+    metrics: Option<crate::metrics::RouteMetrics>,
+    finished: bool,
+}
+
+impl Draft {
+    pub(crate) fn new(shard: &Rc<Shard>, id: RequestId, now: UnixMs, started: Monotonic) -> Self {
+        let mut event =
+            Event::new(EventId::from(id), now, shard.gate.node, Kind::Decision, code::CALLER_GONE);
+        event.request_id = Some(id);
+        event.outcome = Outcome::Error;
+        Self { shard: shard.clone(), event, started, metrics: None, finished: false }
+    }
+
+    pub(crate) fn id(&self) -> RequestId {
+        self.event.request_id.unwrap_or_else(|| RequestId::from_bytes([0; 16]))
+    }
+
+    pub(crate) fn caller(&mut self, ip: IpAddr) {
+        self.event.client_ip = Some(ip);
+    }
+
+    pub(crate) fn route(&mut self, route: &access::Route<Act>) {
+        self.event.route = Some(route.name.clone());
+        self.metrics = Some(route.act.metrics.clone());
+    }
+
+    pub(crate) fn permit(&mut self, permit: &Permit<Act>) {
+        self.event.code = code::OK;
+        self.event.outcome = Outcome::Allow;
+        self.event.phase = Some(Phase::Act);
+        if let Some(who) = permit.principal() {
+            self.event.principal = Some(who.subject.clone());
+            self.event.client_id = who.client_id.clone();
+            self.event.credential_id = Some(who.id.clone());
+            self.event.issuer = who.issuer.clone();
+            self.event.scheme = Some(who.scheme);
+        }
+        if !permit.would_deny().is_empty() {
+            let codes: Vec<&str> = permit.would_deny().iter().map(Code::as_str).collect();
+            self.event.detail = Some(format!("would_deny: {}", codes.join(", ")).into());
+        }
+    }
+
+    pub(crate) fn denial(&mut self, denial: &Denial) {
+        self.event.code = denial.code.clone();
+        // A peer or the operator being at fault is an error; only a judgement is a denial.
+        let blame = denial.code.info().map(|info| info.blame);
+        self.event.outcome = match blame {
+            Some(base::Blame::Caller) => Outcome::Deny,
+            _ => Outcome::Error,
+        };
+        self.event.phase = Some(denial.phase);
+        self.event.detail = denial.detail.as_deref().map(Into::into);
+    }
+
+    pub(crate) fn error(&mut self, code: Code, detail: impl Into<Cow<'static, str>>) {
+        self.event.code = code;
+        self.event.outcome = Outcome::Error;
+        self.event.phase = Some(Phase::Act);
+        self.event.detail = Some(detail.into().into());
+    }
+
+    /// Microseconds since the head was read.
+    pub(crate) fn elapsed_us(&self) -> u32 {
+        let now = self.shard.gate.clock.monotonic();
+        u32::try_from(now.since(self.started).as_micros()).unwrap_or(u32::MAX)
+    }
+
+    /// Writes the decision before the upstream is touched, and makes what follows a completion.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub(crate) async fn decision_first(&mut self) -> Result<(), audit::LedgerError> {
+        let mut decision = self.event.clone();
+        decision.latency_us = self.elapsed_us();
+        self.shard.recorder.record_synced(decision).await?;
+        self.event.kind = Kind::Completion;
+        self.event.id = EventId::random().unwrap_or(self.event.id);
+        Ok(())
+    }
+
+    /// Writes the decision without waiting, and makes what follows a completion; for streams.
+    pub(crate) fn decision_now(&mut self) {
+        if self.event.kind == Kind::Decision {
+            let mut decision = self.event.clone();
+            decision.latency_us = self.elapsed_us();
+            self.shard.recorder.record(decision);
+            self.event.kind = Kind::Completion;
+            self.event.id = EventId::random().unwrap_or(self.event.id);
+        }
+    }
+
+    /// The request is over.
+    pub(crate) fn finish(mut self, status: u16) {
+        self.event.status = status;
+        self.write();
+    }
+
+    fn write(&mut self) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        self.event.latency_us = self.elapsed_us();
+        if let Some(metrics) = &self.metrics {
+            metrics.count(self.event.status, self.event.latency_us);
+        }
+        if self.event.outcome == Outcome::Deny {
+            self.shard.gate.metrics.denied(self.event.code.as_str());
+        }
+        if let Some(log) = &**self.shard.gate.log.load() {
+            log.line(&self.event);
+        }
+        let node = self.event.node;
+        let blank = Event::new(self.event.id, UnixMs(0), node, Kind::Decision, code::OK);
+        self.shard.recorder.record(std::mem::replace(&mut self.event, blank));
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.finished && std::thread::panicking() {
+            self.event.code = code::PANIC;
+            self.event.outcome = Outcome::Error;
+        }
+        self.write();
+    }
+}
