@@ -104,16 +104,18 @@ pub(super) fn folds_to_framing(name: &[u8]) -> bool {
         .any(|known| folds_like(name, known.as_str().as_bytes()))
 }
 
-/// Whether `name` equals `other` (in lower case) once case is ignored and `_` counts as `-`.
+/// Whether `name` equals `other` (in lower case) once case is ignored and every other mark counts as `-`,
+/// as readers do that turn names into variables (RFC 3875 §4.1.18).
 fn folds_like(name: &[u8], other: &[u8]) -> bool {
     name.len() == other.len() && folds_to_start(name, other)
 }
 
-/// Whether `name` begins with `start` (in lower case) once case is ignored and `_` counts as `-`.
+/// Whether `name` begins with `start` (in lower case) once case is ignored and every other mark counts as `-`,
+/// as readers do that turn names into variables (RFC 3875 §4.1.18).
 fn folds_to_start(name: &[u8], start: &[u8]) -> bool {
     name.len() >= start.len()
         && name.iter().zip(start).all(|(byte, other)| {
-            let byte = if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+            let byte = if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
             byte == *other
         })
 }

@@ -21,8 +21,9 @@ pub fn parse_response(
     method: &Method,
     limits: &HeadLimits,
 ) -> Result<Option<ResponseHead>, HeadError> {
-    // RFC 9112 §2.2 ignores an empty line before requests only.
-    if buf.first().is_some_and(|byte| *byte != b'H') {
+    // RFC 9112 §2.2 ignores an empty line before requests only. What does not begin so is not waited for.
+    const START: &[u8] = b"HTTP/1.";
+    if !buf.starts_with(START) && !START.starts_with(buf) {
         return Err(HeadError::Broken("the status line"));
     }
     let Some(extent) = token::find_head(buf, limits).map_err(rules::broken)? else {

@@ -37,6 +37,7 @@ impl RequestHead {
         let spans = Span::new(0, text.len()).zip(Span::new(text.len(), authority.len()));
         let (span, authority) = spans.ok_or(HeadError::TargetTooLong)?;
         headers.lower(authority);
+        join_cookies(&mut headers)?;
         let (mut target, _) = target::split_target(headers.text(), span)?;
         target.authority = authority;
         connection_fields(&headers)?;
@@ -74,6 +75,16 @@ fn authority(parts: &Parts) -> Result<&str, HeadError> {
         return Err(HeadError::Host(":authority is not a host name with an optional port"));
     }
     Ok(authority)
+}
+
+/// RFC 9113 §8.2.3: cookies may come in several fields, and are one again for whoever speaks HTTP/1.1.
+fn join_cookies(headers: &mut Headers) -> Result<(), HeadError> {
+    if headers.count(Known::Cookie) < 2 {
+        return Ok(());
+    }
+    let joined = headers.all(Known::Cookie).collect::<Vec<_>>().join(&b"; "[..]);
+    headers.remove(Known::Cookie);
+    headers.push(b"cookie", &joined)
 }
 
 /// RFC 9113 §8.2.2: fields of an HTTP/1.1 connection make a message malformed; `TE` may say `trailers` only.

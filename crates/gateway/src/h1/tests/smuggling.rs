@@ -64,6 +64,8 @@ fn rfc9112_s6_3_two_framings_are_refused() {
         ("CL far apart", "Content-Length: 6\r\nX-A: b\r\nX-C: d\r\ncontent-length: 0"),
         ("CL folded by underscore", "Content_Length: 6"),
         ("CL folded beside CL", "Content-Length: 6\r\nContent_Length: 7"),
+        ("CL folded by dot", "Content.Length: 6"),
+        ("TE folded by another mark", "Transfer~Encoding: chunked"),
         ("TE folded by underscore", "Transfer_Encoding: chunked"),
         ("TE folded beside CL", "Content-Length: 6\r\ntransfer_encoding: chunked"),
     ] {
@@ -402,7 +404,7 @@ fn sizes_are_bounded() {
 
 #[test]
 fn what_is_no_http_is_refused_at_once() {
-    // A TLS ClientHello, a PROXY line's bytes of version 2, SSH is a token and waits for its line.
+    // A TLS ClientHello, the beginning of a PROXY header of version 2, and the like.
     for input in [&b"\x16\x03\x01\x02\x00\x01"[..], b"\0", b"\x0d\x0a\x0d\x0a\x00", b"{\"a\":1}"] {
         assert!(matches!(at_once(input), Err(HeadError::Malformed(_))), "{input:?}");
     }
