@@ -15,6 +15,8 @@ pub(crate) enum Proxy {
     GateRoutes,
     /// The gate with 100,000 prefixes.
     GatePrefixes,
+    /// The gate with a million API keys.
+    GateKeys,
 }
 
 impl Proxy {
@@ -27,12 +29,13 @@ impl Proxy {
             Self::Gate => "Portcullis",
             Self::GateRoutes => "Portcullis, 10,000 routes",
             Self::GatePrefixes => "Portcullis, 100,000 prefixes",
+            Self::GateKeys => "Portcullis, 1,000,000 keys",
         }
     }
 
     /// Whether it is the product.
     pub(crate) fn is_gate(self) -> bool {
-        matches!(self, Self::Gate | Self::GateRoutes | Self::GatePrefixes)
+        !matches!(self, Self::Nginx | Self::Haproxy | Self::Envoy)
     }
 }
 
@@ -49,6 +52,8 @@ pub(crate) enum Credential {
     Cold,
     /// An API key.
     Key,
+    /// An API key of the gate that holds a million.
+    KeyOfMany,
 }
 
 /// One line of the table.
@@ -84,8 +89,8 @@ impl Case {
 
 /// All cases. The first is what every ratio refers to.
 pub(crate) const CASES: &[Case] = {
-    use Credential::{Cold, Es256, Key, None, Rs256};
-    use Proxy::{Envoy, Gate, GatePrefixes, GateRoutes, Haproxy, Nginx};
+    use Credential::{Cold, Es256, Key, KeyOfMany, None, Rs256};
+    use Proxy::{Envoy, Gate, GateKeys, GatePrefixes, GateRoutes, Haproxy, Nginx};
     &[
         Case::new(Nginx, "no authentication", (9100, "/x"), None).with_latency(),
         Case::new(Haproxy, "no authentication", (9200, "/x"), None).with_latency(),
@@ -105,5 +110,6 @@ pub(crate) const CASES: &[Case] = {
         Case::new(Gate, "ES256 warm, signed assertion", (9500, "/signed/x"), Es256),
         Case::new(GateRoutes, "ES256 warm", (9510, "/token/x"), Es256),
         Case::new(GatePrefixes, "ES256 warm", (9520, "/token/x"), Es256),
+        Case::new(GateKeys, "API key", (9530, "/key/x"), KeyOfMany),
     ]
 };

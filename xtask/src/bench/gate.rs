@@ -24,6 +24,9 @@ pub(crate) const ROUTES: Size = Size { routes: 10_000, prefixes: 1 };
 /// A gate with a long list.
 pub(crate) const PREFIXES: Size = Size { routes: 10, prefixes: 100_000 };
 
+/// Keys of a gate that holds many.
+const MANY_KEYS: u32 = 1_000_000;
+
 /// Starts a gate on `port` in a folder of its own, with an empty store and ledger.
 ///
 /// # Errors
@@ -33,6 +36,25 @@ pub(crate) fn start(folder: &Path, name: &str, port: u16, size: Size) -> Result<
     if data.exists() {
         std::fs::remove_dir_all(&data).context("cannot empty the data folder")?;
     }
+    launch(folder, name, port, size)
+}
+
+/// Starts a gate that holds a million keys, in SQLite.
+///
+/// # Errors
+/// When it does not start, or the keys cannot be written.
+pub(crate) fn start_with_keys(folder: &Path, name: &str, port: u16) -> Result<Process> {
+    let first = start(folder, name, port, PLAIN)?;
+    key(folder, name)?;
+    drop(first);
+    let mut python = Command::new("python3");
+    python.arg(workspace::root().join("bench/load/keys.py"));
+    workspace::run(python.arg(folder.join(format!("{name}.data"))).arg(MANY_KEYS.to_string()))?;
+    launch(folder, name, port, PLAIN)
+}
+
+fn launch(folder: &Path, name: &str, port: u16, size: Size) -> Result<Process> {
+    let data = folder.join(format!("{name}.data"));
     let config = folder.join(format!("{name}.toml"));
     std::fs::write(&config, configuration(folder, port, size)).context("cannot write")?;
     let mut args = vec!["up".to_owned(), "--json".to_owned()];

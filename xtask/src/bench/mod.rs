@@ -12,12 +12,14 @@ mod report;
 
 use crate::{parts, workspace};
 use anyhow::{Context, Result, bail};
+use base::{Clock, Monotonic, SystemClock};
 use cases::{CASES, Case, Credential, Proxy};
 use load::{Latency, Load, Sample, Send};
 use process::Process;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Rounds of which the median is taken, and seconds of each measurement.
 const FULL: (u32, u32) = (5, 5);
@@ -38,6 +40,14 @@ pub(crate) struct Outcome {
     pub(crate) resident_mib: f64,
 }
 
+/// What a run measured.
+pub(crate) struct Run {
+    /// One a case.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// How long `key create` took where there were a million keys; it returns once every shard knows the key.
+    pub(crate) one_more_key: Option<Duration>,
+}
+
 /// Measures the cases whose name holds one of the words, or all.
 ///
 /// # Errors
@@ -51,10 +61,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         bail!("no case has a name with {words:?}");
     }
     let folder = prepare(&chosen)?;
-    let outcomes = measure(&folder, &chosen, if quick { QUICK } else { FULL })?;
+    let run = measure(&folder, &chosen, if quick { QUICK } else { FULL })?;
     let command = std::iter::once("cargo xtask bench").chain(args.iter().map(String::as_str));
     let command = command.collect::<Vec<_>>().join(" ");
-    print!("{}", report::markdown(&outcomes, &process::machine(), &command));
+    print!("{}", report::markdown(&run, &process::machine(), &command));
     Ok(())
 }
 
@@ -82,7 +92,7 @@ fn prepare(chosen: &[&Case]) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn measure(folder: &Path, chosen: &[&'static Case], plan: (u32, u32)) -> Result<Vec<Outcome>> {
+fn measure(folder: &Path, chosen: &[&'static Case], plan: (u32, u32)) -> Result<Run> {
     let (rounds, seconds) = plan;
     let _upstream = peers::upstream(folder)?;
     let mut running = BTreeMap::new();
@@ -91,10 +101,7 @@ fn measure(folder: &Path, chosen: &[&'static Case], plan: (u32, u32)) -> Result<
             place.insert(start(folder, case.proxy)?);
         }
     }
-    let key = match chosen.iter().any(|case| case.credential == Credential::Key) {
-        true => gate::key(folder, "gate")?,
-        false => String::new(),
-    };
+    let keys = Keys::make(folder, chosen)?;
     let mut outcomes: Vec<Outcome> = chosen
         .iter()
         .map(|case| Outcome { case, samples: Vec::new(), latencies: Vec::new(), resident_mib: 0.0 })
@@ -106,7 +113,7 @@ fn measure(folder: &Path, chosen: &[&'static Case], plan: (u32, u32)) -> Result<
             eprintln!("round {round} of {rounds}: {}, {}", case.proxy.name(), case.what);
             let process: &Process = running.get(&case.proxy).context("it was started")?;
             let url = format!("http://127.0.0.1:{}{}", case.port, case.path);
-            let send = send(folder, case.credential, &key)?;
+            let send = send(folder, case.credential, &keys)?;
             let load = Load { folder, url: &url, send: &send };
             outcome.samples.push(load.measure(process, seconds, &mut next_token)?);
             if case.latency {
@@ -118,7 +125,32 @@ fn measure(folder: &Path, chosen: &[&'static Case], plan: (u32, u32)) -> Result<
         let process = running.get(&outcome.case.proxy).context("it was started")?;
         outcome.resident_mib = process.resident_mib();
     }
-    Ok(outcomes)
+    Ok(Run { outcomes, one_more_key: keys.one_more })
+}
+
+/// The API keys of the gates that are measured with one.
+#[derive(Default)]
+struct Keys {
+    plain: String,
+    of_many: String,
+    one_more: Option<Duration>,
+}
+
+impl Keys {
+    fn make(folder: &Path, chosen: &[&'static Case]) -> Result<Self> {
+        let asked = |credential| chosen.iter().any(|case| case.credential == credential);
+        let mut keys = Self::default();
+        if asked(Credential::Key) {
+            keys.plain = gate::key(folder, "gate")?;
+        }
+        if asked(Credential::KeyOfMany) {
+            let clock = SystemClock::new();
+            keys.of_many = gate::key(folder, "gate-keys")?;
+            let passed = clock.monotonic().since(Monotonic::default());
+            keys.one_more = Some(passed);
+        }
+        Ok(keys)
+    }
 }
 
 fn start(folder: &Path, proxy: Proxy) -> Result<Process> {
@@ -129,10 +161,11 @@ fn start(folder: &Path, proxy: Proxy) -> Result<Process> {
         Proxy::Gate => gate::start(folder, "gate", 9500, gate::PLAIN),
         Proxy::GateRoutes => gate::start(folder, "gate-routes", 9510, gate::ROUTES),
         Proxy::GatePrefixes => gate::start(folder, "gate-prefixes", 9520, gate::PREFIXES),
+        Proxy::GateKeys => gate::start_with_keys(folder, "gate-keys", 9530),
     }
 }
 
-fn send(folder: &Path, credential: Credential, key: &str) -> Result<Send> {
+fn send(folder: &Path, credential: Credential, keys: &Keys) -> Result<Send> {
     let bearer = |token: &str| Send::Same(Some(format!("Authorization: Bearer {}", token.trim())));
     let token = |name: &str| {
         std::fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {name}"))
@@ -141,7 +174,8 @@ fn send(folder: &Path, credential: Credential, key: &str) -> Result<Send> {
         Credential::None => Send::Same(None),
         Credential::Es256 => bearer(&token("es.token")?),
         Credential::Rs256 => bearer(&token("rs.token")?),
-        Credential::Key => bearer(key),
+        Credential::Key => bearer(&keys.plain),
+        Credential::KeyOfMany => bearer(&keys.of_many),
         Credential::Cold => Send::Cold,
     })
 }

@@ -1,12 +1,14 @@
 //! The tables, ready for `docs/PERFORMANCE.md`.
 
 use super::cases::Proxy;
-use super::{Outcome, load::Latency};
+use super::load::Latency;
+use super::{Outcome, Run};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The Markdown of a run.
-pub(crate) fn markdown(outcomes: &[Outcome], machine: &str, command: &str) -> String {
+pub(crate) fn markdown(run: &Run, machine: &str, command: &str) -> String {
+    let outcomes = &run.outcomes;
     let rounds = outcomes.first().map_or(0, |outcome| outcome.samples.len());
     let mut text = format!("`{command}` on {machine}; median of {rounds}.\n\n");
     text += "| proxy | case | CPU µs/request | lowest–highest | × nginx | requests/s |\n";
@@ -26,7 +28,16 @@ pub(crate) fn markdown(outcomes: &[Outcome], machine: &str, command: &str) -> St
             median(&rate),
         );
     }
-    text + &latency(outcomes) + &memory(outcomes)
+    text += &latency(outcomes);
+    text += &memory(outcomes);
+    if let Some(passed) = run.one_more_key {
+        let _ = writeln!(
+            text,
+            "\nCreating one key among a million, from the command's start until every shard knows it: {} ms.",
+            passed.as_millis()
+        );
+    }
+    text
 }
 
 /// The median of each round's ratio to nginx.
