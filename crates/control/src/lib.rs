@@ -10,6 +10,7 @@
 //! Invariants: over TCP nothing is answered but what [`PUBLIC_PATHS`] lists; over the socket nobody is heard
 //! but root and the user that runs the gate; an act is acknowledged only once this node's gate knows it.
 
+mod admin;
 mod api;
 mod guard;
 mod health;

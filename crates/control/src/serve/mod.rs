@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tower_service::Service;
 
 /// How long a request head may take to arrive, and a connection may idle.
@@ -124,11 +124,12 @@ async fn stopped(shutdown: &mut Shutdown) {
 /// the loop's permits.
 struct Connections {
     tasks: JoinSet<()>,
+    api: Api,
 }
 
 impl Connections {
-    fn new() -> Self {
-        Self { tasks: JoinSet::new() }
+    fn new(api: Api) -> Self {
+        Self { tasks: JoinSet::new(), api }
     }
 
     fn spawn(
@@ -136,7 +137,9 @@ impl Connections {
         permit: OwnedSemaphorePermit,
         serving: impl Future<Output = ()> + Send + 'static,
     ) {
-        while self.tasks.try_join_next().is_some() {}
+        while let Some(ended) = self.tasks.try_join_next() {
+            note(&self.api, &ended);
+        }
         self.tasks.spawn(async move {
             serving.await;
             drop(permit);
@@ -145,8 +148,19 @@ impl Connections {
 
     /// Waits for open requests, at most [`DRAIN`] and a little; what remains is cut.
     async fn drain(mut self) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let all = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                note(&self.api, &ended);
+            }
+        };
         let _ = tokio::time::timeout(DRAIN + ACCEPT_PAUSE, all).await;
         self.tasks.abort_all();
+    }
+}
+
+/// A panic outside a handler (in a stream, say) ended its connection; it is recorded all the same.
+fn note(api: &Api, ended: &Result<(), JoinError>) {
+    if ended.as_ref().is_err_and(JoinError::is_panic) {
+        api.witness.panicked();
     }
 }

@@ -101,7 +101,7 @@ fn clear(path: &Path) -> Result<(), ServeError> {
 pub async fn serve_socket(socket: ControlSocket, api: Api, mut shutdown: Shutdown) {
     let edge = Edge::new(api, Names::default());
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = Connections::new();
+    let mut connections = Connections::new(edge.api.clone());
     loop {
         let accepting = async {
             let permit = Arc::clone(&places).acquire_owned().await.ok()?;

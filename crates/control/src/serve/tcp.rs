@@ -19,7 +19,7 @@ const CONNECTION_AGE: Duration = Duration::from_secs(300);
 pub async fn serve_tcp(listener: TcpListener, api: Api, names: Names, mut shutdown: Shutdown) {
     let edge = Edge::new(api, names);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = Connections::new();
+    let mut connections = Connections::new(edge.api.clone());
     loop {
         let accepting = async {
             let permit = Arc::clone(&places).acquire_owned().await.ok()?;

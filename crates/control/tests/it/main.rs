@@ -1,0 +1,15 @@
+//! The edge over a real socket and a real port, with nothing real behind it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is missing"
+)]
+
+mod api;
+mod client;
+mod description;
+mod fakes;
+mod ledger;
+mod network;
+mod socket;
