@@ -390,3 +390,17 @@ async fn check_says_what_is_wrong() {
     assert_eq!(exit, Exit::Usage);
     assert!(err.contains("/nowhere/x.toml"));
 }
+
+#[tokio::test]
+async fn a_ledger_that_is_not_there_is_no_sound_ledger() {
+    let (exit, out, err) = alone(&["audit", "verify", "--data", "/nowhere", "--json"]).await;
+    assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+    assert!(err.contains("/nowhere/ledger"), "{err}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("ledger")).unwrap();
+    std::fs::write(folder.path().join("ledger/stranger"), "x").unwrap();
+    let data = folder.path().to_str().unwrap();
+    let (exit, out, _) = alone(&["audit", "verify", "--data", data, "--json"]).await;
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((exit, report["ok"].as_bool()), (Exit::Refused, Some(false)), "{out}");
+}

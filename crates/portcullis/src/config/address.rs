@@ -2,8 +2,7 @@
 
 use super::problem::ProblemCode;
 use super::reader::{Field, Named, Reader, Section};
-use super::text::host_name;
-use ipnet::IpNet;
+use access::iplist::Entry as IpEntry;
 use toml::de::DeValue;
 
 /// Entries of one side of a list. 100,000 are common (published block lists), a million are slow to read.
@@ -20,15 +19,6 @@ pub struct IpList {
     pub allow: Vec<IpEntry>,
     /// `deny`: wins over `allow`.
     pub deny: Vec<IpEntry>,
-}
-
-/// One entry.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum IpEntry {
-    /// A network, without host bits; a single address has the full prefix length.
-    Network(IpNet),
-    /// `dns:NAME`: the addresses of a name, in lower case, resolved again and again.
-    Name(String),
 }
 
 /// Reads every `[[ip_list]]`.
@@ -67,20 +57,20 @@ fn read_entries(
 }
 
 fn read_entry(reader: &mut Reader<'_>, field: &Field<'_>, names: &mut usize) -> Option<IpEntry> {
-    let name = match field.value {
-        DeValue::String(text) => text.strip_prefix("dns:"),
-        _ => None,
+    let text = reader.text(field)?;
+    let entry = match text.parse::<IpEntry>() {
+        Ok(entry) => entry,
+        Err(error) => {
+            reader.problem(ProblemCode::Value, &field.at, format!("{text:?}: {error}"));
+            return None;
+        }
     };
-    let Some(name) = name else { return reader.network(field).map(IpEntry::Network) };
-    let Some(host) = host_name(name) else {
-        let message = format!("{name:?} is not a host name");
-        reader.problem(ProblemCode::Value, &field.at, message);
-        return None;
-    };
-    *names += 1;
-    if *names == NAMES + 1 {
-        let message = format!("more than {NAMES} `dns:` entries in one file");
-        reader.problem(ProblemCode::Value, &field.at, message);
+    if let IpEntry::Name(_) = entry {
+        *names += 1;
+        if *names == NAMES + 1 {
+            let message = format!("more than {NAMES} `dns:` entries in one file");
+            reader.problem(ProblemCode::Value, &field.at, message);
+        }
     }
-    Some(IpEntry::Name(host))
+    Some(entry)
 }

@@ -4,6 +4,7 @@ use super::problem::ProblemCode;
 use super::reader::{Field, Reader};
 use super::text::is_token;
 use super::url::WebUrl;
+use access::table::MethodSet;
 use base::Secret;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -50,8 +51,8 @@ pub struct HeaderRules {
 pub struct Cors {
     /// `origins`: whose scripts may read answers.
     pub origins: Origins,
-    /// `methods`: what a preflight may ask for. Empty means those of the route.
-    pub methods: Vec<String>,
+    /// `methods`: what a preflight may ask for. Default: those of the route.
+    pub methods: Option<MethodSet>,
     /// `headers`: request headers that a preflight may ask for, in lower case.
     pub headers: Vec<String>,
     /// `credentials`: whether cookies may be sent. Default false.
@@ -140,7 +141,7 @@ fn check_header_name(reader: &mut Reader<'_>, name: &str, field: &Field<'_>) -> 
 pub(super) fn read_cors(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Cors> {
     let mut table = reader.table(field)?;
     let origins = table.require(reader, "origins", read_origins);
-    let methods = table.read(reader, "methods", read_methods).unwrap_or_default();
+    let methods = table.read(reader, "methods", read_methods);
     let headers = table.read(reader, "headers", |reader, field| {
         reader.each(field, |reader, item| {
             let name = reader.text(item)?;
@@ -203,14 +204,12 @@ fn read_origins(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Origins> {
 }
 
 /// Reads a list of methods, each once.
-pub(super) fn read_methods(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
-    let mut methods = reader.some(field, |reader, item| {
+pub(super) fn read_methods(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<MethodSet> {
+    let methods = reader.some(field, |reader, item| {
         let method = reader.text(item)?;
-        // RFC 9110 §9.1: methods are case-sensitive tokens.
-        if !is_token(&method) || method.bytes().any(|b| b.is_ascii_lowercase()) {
-            let message = format!("{method:?} is not a method");
+        if let Err(error) = MethodSet::new([method.as_str()]) {
             let hint = format!("write {:?}", method.to_ascii_uppercase());
-            reader.hinted(ProblemCode::Value, &item.at, message, hint);
+            reader.hinted(ProblemCode::Value, &item.at, error.to_string(), hint);
             return None;
         }
         if matches!(method.as_str(), "CONNECT" | "TRACE") {
@@ -220,7 +219,5 @@ pub(super) fn read_methods(reader: &mut Reader<'_>, field: &Field<'_>) -> Option
         }
         Some(method)
     })?;
-    methods.sort();
-    methods.dedup();
-    Some(methods)
+    MethodSet::new(methods.iter().map(String::as_str)).ok()
 }

@@ -6,6 +6,7 @@ use super::reader::{At, Reader};
 use super::route::Route;
 use super::rule::{Access, Rule};
 use super::upstream::{Target, Upstream};
+use access::table::{RouteMatch, RouteTable, TableError};
 use std::collections::{BTreeSet, HashMap};
 
 /// Where routes and listeners stand, in their order.
@@ -29,16 +30,34 @@ pub(super) fn lint(reader: &mut Reader<'_>, config: &Config, places: &Places) {
         plain_forwarding(reader, route, at, upstreams.get(route.upstream.as_str()).copied());
         ambiguous_introspection(reader, route, at, &asking);
     }
+    same_requests(reader, config, &places.routes);
     plain_listeners(reader, config, &places.listeners);
 }
 
+/// Two routes for the same host, path and method would leave open which one judges.
+fn same_requests(reader: &mut Reader<'_>, config: &Config, places: &[At]) {
+    let matches = config.routes.iter().map(|route| RouteMatch {
+        host: route.host.clone(),
+        path: route.path.clone(),
+        methods: route.methods.clone(),
+    });
+    let Err(errors) = RouteTable::build(&matches.collect::<Vec<_>>()) else { return };
+    for TableError::Conflict { first, second, place, methods } in errors {
+        let names = config.routes.get(first).zip(places.get(second));
+        let Some((other, at)) = names else { continue };
+        let message = format!("route {:?} takes {methods} of {place} already", other.name);
+        let hint = "merge the two, or give them different methods";
+        reader.hinted(ProblemCode::Duplicate, at, message, hint);
+    }
+}
+
 fn public_write(reader: &mut Reader<'_>, route: &Route, at: &At) {
-    let reads = |method: &String| matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS");
-    let only_reads = !route.methods.is_empty() && route.methods.iter().all(reads);
+    let reads = |method: &str| matches!(method, "GET" | "HEAD" | "OPTIONS");
+    let only_reads = route.methods.as_ref().is_some_and(|methods| methods.iter().all(reads));
     if route.access == Access::Public && !only_reads {
-        let methods = match route.methods.is_empty() {
-            true => "every method".to_owned(),
-            false => route.methods.join(", "),
+        let methods = match &route.methods {
+            None => "every method".to_owned(),
+            Some(methods) => methods.to_string(),
         };
         let message = format!("a public route takes {methods} from everybody");
         let hint = "add methods = [\"GET\", \"HEAD\"] if it only serves reads";

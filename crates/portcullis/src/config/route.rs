@@ -1,13 +1,16 @@
 //! `[[route]]`: which requests go where, and who may make them.
 
 use super::header::{Cors, HeaderRules, read_cors, read_header_rules, read_methods};
-use super::pattern::PathPattern;
 use super::problem::ProblemCode;
 use super::reader::{At, Field, Named, Reader, Section};
 use super::rule::{Access, Rule, read_access};
 use super::upstream::LONGEST_WAIT;
 use super::url::WebUrl;
-use std::collections::HashMap;
+use access::limit::{By, Rate};
+use access::path;
+use access::table::{HostPattern, MethodSet, PathPattern};
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -25,12 +28,12 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
 pub struct Route {
     /// Its name; unique, it stands in records.
     pub name: String,
-    /// `host`: in lower case, without port. Default: every host.
-    pub host: Option<String>,
+    /// `host`: a name, or `*.` and a name. Default: every host.
+    pub host: Option<HostPattern>,
     /// `path`.
     pub path: PathPattern,
-    /// `methods`: sorted. Empty: every method.
-    pub methods: Vec<String>,
+    /// `methods`. Default: every method.
+    pub methods: Option<MethodSet>,
     /// `upstream`: the name of an `[[upstream]]`.
     pub upstream: String,
     /// `strip_prefix`: taken off the path before it is forwarded.
@@ -82,30 +85,6 @@ pub enum AuditLevel {
     Strict,
 }
 
-/// A limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rate {
-    /// `limit`: requests in each `per`, at least 1.
-    pub limit: u32,
-    /// `per`: the window, 1 s to 24 h.
-    pub per: Duration,
-    /// `by`: what is counted. Default the client's address.
-    pub by: RateBy,
-    /// `burst`: how many may come at once. Default `limit`.
-    pub burst: u32,
-}
-
-/// What a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RateBy {
-    /// Each client address (IPv6: each /64).
-    Address,
-    /// Each principal.
-    Principal,
-    /// The route as a whole.
-    Route,
-}
-
 /// Rules that are not enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Shadow {
@@ -121,33 +100,12 @@ pub(super) fn read_routes(
     root: &mut Section<'_>,
     listener: Option<&WebUrl>,
 ) -> Vec<(Route, At)> {
-    let mut taken = HashMap::new();
     let mut routes = Vec::new();
     for section in reader.tables(root, Named::Route) {
         let at = section.at.clone();
-        if let Some(route) = read_route(reader, section, listener) {
-            check_taken(reader, &route, &at, &mut taken);
-            routes.push((route, at));
-        }
+        routes.extend(read_route(reader, section, listener).map(|route| (route, at)));
     }
     routes
-}
-
-type Taken = HashMap<(Option<String>, String), Vec<(String, Vec<String>)>>;
-
-/// Two routes for the same host, path and method would leave open which one judges.
-fn check_taken(reader: &mut Reader<'_>, route: &Route, at: &At, taken: &mut Taken) {
-    let others = taken.entry((route.host.clone(), route.path.shape())).or_default();
-    let clash = others.iter().find(|(_, methods)| {
-        methods.is_empty() && route.methods.is_empty()
-            || methods.iter().any(|method| route.methods.contains(method))
-    });
-    if let Some((name, _)) = clash {
-        let message = format!("route {name:?} has the same host, path and method");
-        let hint = "merge the two, or give them different methods";
-        reader.hinted(ProblemCode::Duplicate, at, message, hint);
-    }
-    others.push((route.name.clone(), route.methods.clone()));
 }
 
 fn read_route(
@@ -156,9 +114,9 @@ fn read_route(
     listener: Option<&WebUrl>,
 ) -> Option<Route> {
     let name = reader.name(&mut section, Named::Route);
-    let host = section.read(reader, "host", Reader::host);
-    let path = section.require(reader, "path", Reader::pattern);
-    let methods = section.read(reader, "methods", read_methods).unwrap_or_default();
+    let host = section.read(reader, "host", read_parsed::<HostPattern>);
+    let path = section.require(reader, "path", read_parsed::<PathPattern>);
+    let methods = section.read(reader, "methods", read_methods);
     let upstream = section.require(reader, "upstream", |reader, field| {
         let name = reader.text(field)?;
         reader.refer(Named::Upstream, &name, &field.at);
@@ -190,8 +148,8 @@ fn read_route(
     let path = path?;
     let resource = match (resource, listener) {
         (Some(url), _) => url.as_str().to_owned(),
-        (None, Some(listener)) => format!("{listener}{}", path.prefix()),
-        (None, None) => path.prefix().to_owned(),
+        (None, Some(listener)) => format!("{listener}{}", url_path(path.literal_prefix())),
+        (None, None) => url_path(path.literal_prefix()),
     };
     Some(Route {
         name,
@@ -245,6 +203,31 @@ fn read_rules(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Rules {
     Rules { ip, rates, shadow: shadow.unwrap_or_default(), access }
 }
 
+/// A value that reads itself and says what is wrong.
+fn read_parsed<T>(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<T>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let text = reader.text(field)?;
+    match text.parse() {
+        Ok(value) => Some(value),
+        Err(error) => {
+            reader.problem(ProblemCode::Value, &field.at, error.to_string());
+            None
+        }
+    }
+}
+
+/// A path as it stands in a URL: a pattern may hold characters beyond ASCII.
+fn url_path(text: &str) -> String {
+    let escape = |byte: u8| match byte.is_ascii() {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
 fn read_strip_prefix(
     reader: &mut Reader<'_>,
     field: &Field<'_>,
@@ -252,10 +235,10 @@ fn read_strip_prefix(
 ) -> Option<String> {
     let text = reader.text(field)?;
     let trimmed = text.strip_suffix('/').unwrap_or(&text);
-    let sound =
-        !trimmed.is_empty() && PathPattern::parse(trimmed).is_ok() && !trimmed.contains('{');
-    if !sound {
-        let message = "not a path without placeholders, such as \"/orders\"";
+    // What is stripped is compared with canonical paths.
+    let sound = path::canonical(trimmed.as_bytes()).is_ok_and(|canonical| canonical == trimmed);
+    if !sound || trimmed == "/" || trimmed.contains(['{', '}']) {
+        let message = "not a plain path such as \"/orders\"";
         reader.problem(ProblemCode::Value, &field.at, message);
         return None;
     }
@@ -314,18 +297,20 @@ fn read_rate(reader: &mut Reader<'_>, field: &Field<'_>, access: Option<&Access>
     table.finish(reader);
     let limit = u32::try_from(limit?).ok()?;
     let burst = burst.and_then(|burst| u32::try_from(burst).ok()).unwrap_or(limit);
-    Some(Rate { limit, per: per?, by: by.unwrap_or(RateBy::Address), burst })
+    let rate = Rate::new(limit, per?, by.unwrap_or(By::Address));
+    match rate.and_then(|rate| rate.with_burst(burst)) {
+        Ok(rate) => Some(rate),
+        Err(error) => {
+            reader.problem(ProblemCode::Value, &field.at, error.to_string());
+            None
+        }
+    }
 }
 
-fn read_rate_by(
-    reader: &mut Reader<'_>,
-    field: &Field<'_>,
-    access: Option<&Access>,
-) -> Option<RateBy> {
-    let words =
-        [("address", RateBy::Address), ("principal", RateBy::Principal), ("route", RateBy::Route)];
+fn read_rate_by(reader: &mut Reader<'_>, field: &Field<'_>, access: Option<&Access>) -> Option<By> {
+    let words = [("address", By::Address), ("principal", By::Principal), ("route", By::Route)];
     let by = reader.word(field, &words)?;
-    if by == RateBy::Principal && access.is_some_and(Access::is_public) {
+    if by == By::Principal && access.is_some_and(Access::is_public) {
         let message = "a public route has no principal to count: the limit would never hold";
         reader.hinted(ProblemCode::FailOpen, &field.at, message, "write by = \"address\"");
     }

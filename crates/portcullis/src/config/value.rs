@@ -3,8 +3,9 @@
 use super::problem::ProblemCode;
 use super::reader::{Field, Named, Reader, Section};
 use super::text::{is_name, is_scope, parse_duration, parse_size, show_duration};
-use ipnet::{IpNet, Ipv4Net};
-use std::net::{IpAddr, SocketAddr};
+use access::iplist::parse_net;
+use ipnet::IpNet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Scopes that one rule or key names at most.
@@ -121,70 +122,12 @@ impl Reader<'_> {
     /// A network or single address; v4-mapped IPv6 becomes IPv4.
     pub(super) fn network(&mut self, field: &Field<'_>) -> Option<IpNet> {
         let text = self.text(field)?;
-        match parse_network(&text) {
+        match parse_net(&text) {
             Ok(network) => Some(network),
-            Err(NetworkError::Malformed) => {
-                let message = format!("{text:?} is neither an address nor a network");
-                let hint = "write \"192.0.2.7\", \"192.0.2.0/24\" or \"2001:db8::/32\"";
-                self.hinted(ProblemCode::Value, &field.at, message, hint);
-                None
-            }
-            Err(NetworkError::HostBits(network)) => {
-                let message = format!("{text:?} has bits set beyond its prefix");
-                let single = text.split('/').next().unwrap_or_default();
-                let hint =
-                    format!("write \"{network}\" for the network or {single:?} for one address");
-                self.hinted(ProblemCode::Value, &field.at, message, hint);
+            Err(error) => {
+                self.problem(ProblemCode::Value, &field.at, format!("{text:?}: {error}"));
                 None
             }
         }
-    }
-}
-
-/// Why a text is no network.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum NetworkError {
-    Malformed,
-    HostBits(IpNet),
-}
-
-/// Reads an address or network, refusing host bits.
-pub(super) fn parse_network(text: &str) -> Result<IpNet, NetworkError> {
-    let network = match text.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address),
-        Err(_) => text.parse::<IpNet>().map_err(|_| NetworkError::Malformed)?,
-    };
-    let network = unmapped(network);
-    if network.trunc() != network {
-        return Err(NetworkError::HostBits(network.trunc()));
-    }
-    Ok(network)
-}
-
-/// `::ffff:192.0.2.0/120` is `192.0.2.0/24` (RFC 4291 §2.5.5.2).
-fn unmapped(network: IpNet) -> IpNet {
-    let IpNet::V6(v6) = network else { return network };
-    let mapped = v6.addr().to_ipv4_mapped();
-    let length = v6.prefix_len().checked_sub(96);
-    match mapped.zip(length).and_then(|(address, length)| Ipv4Net::new(address, length).ok()) {
-        Some(v4) => IpNet::V4(v4),
-        None => network,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn networks() {
-        let read = |text: &str| parse_network(text).map(|network| network.to_string());
-        assert_eq!(read("192.0.2.7").unwrap(), "192.0.2.7/32");
-        assert_eq!(read("::ffff:192.0.2.0/120").unwrap(), "192.0.2.0/24");
-        assert_eq!(read("2001:db8::/32").unwrap(), "2001:db8::/32");
-        for text in ["", "x", "1.2.3", "1.2.3.4/33", "fe80::1%eth0", "01.2.3.4", "1.2.3.4/ 8"] {
-            assert_eq!(parse_network(text), Err(NetworkError::Malformed), "{text}");
-        }
-        assert!(matches!(parse_network("192.0.2.7/24"), Err(NetworkError::HostBits(_))));
     }
 }
