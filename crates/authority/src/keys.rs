@@ -3,11 +3,11 @@
 use crate::actor::Actor;
 use crate::authority::{Authority, Done};
 use crate::error::Error;
-use crate::keytext::{self, KeyText};
 use crate::ports::Page;
 use crate::records::{KeyFilter, KeyId, KeyRecord};
 use crate::text;
-use base::{Secret, UnixMs, code};
+use base::{IdError, Secret, UnixMs, code};
+use protocol::apikey::{ApiKey, ENVIRONMENT_CHARS};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -63,17 +63,15 @@ impl Authority {
         if !(KEY_SHORTEST..=KEY_LONGEST).contains(&lifetime) {
             return Err(Error::invalid("expires", "must lie between 1 second and 3650 days"));
         }
-        let env = keytext::env(&ask.env)?;
         let name = text::line("name", &ask.name, text::NAME_CHARS)?;
         let scopes = text::scopes(&ask.scopes)?;
-        let id = KeyId::random()?;
-        let text = KeyText::draw(&env, id)?;
+        let key = draw(&ask.env)?;
         let now = self.clock.now();
         let record = KeyRecord {
-            id,
-            env,
+            id: key.id().parse()?,
+            env: key.environment().to_owned(),
             name,
-            mac: self.pepper.mac(text.secret.expose().as_bytes()),
+            mac: self.pepper.mac(key.secret().expose().as_bytes()),
             scopes,
             routes: None,
             created_at: now,
@@ -82,7 +80,7 @@ impl Authority {
             revoked_reason: None,
             created_by: actor.principal.to_string(),
         };
-        Ok((record, text.whole))
+        Ok((record, key.to_text()))
     }
 
     async fn keep(
@@ -139,6 +137,16 @@ impl Authority {
         };
         self.refused(actor, code::KEY_REVOKED_ACT, Some(id.as_str()), refusal).await
     }
+}
+
+fn draw(env: &str) -> Result<ApiKey, Error> {
+    ApiKey::generate(env).map_err(|error| match error {
+        IdError::NoRandomness => Error::Randomness(error),
+        IdError::Malformed => Error::invalid(
+            "env",
+            format!("must be 1 to {ENVIRONMENT_CHARS} lower-case letters or digits"),
+        ),
+    })
 }
 
 fn missing(id: KeyId) -> Error {

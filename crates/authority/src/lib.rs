@@ -19,7 +19,6 @@ mod error;
 mod files;
 mod identity;
 mod keys;
-mod keytext;
 mod ports;
 mod records;
 mod sealing;

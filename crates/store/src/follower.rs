@@ -148,7 +148,15 @@ pub struct Applied {
 struct Recent {
     order: VecDeque<i64>,
     known: HashSet<i64>,
+    /// How many loads have begun.
+    begun: u64,
+    /// The last load whose result is in force.
+    loaded: u64,
 }
+
+/// A load that has begun; see [`Applied::loading`].
+#[derive(Debug)]
+pub struct Loading(u64);
 
 impl Applied {
     /// Nothing is applied yet.
@@ -158,7 +166,7 @@ impl Applied {
 
     /// The batch is in force.
     pub fn mark(&self, batch: &Batch) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.lock();
         let numbers = batch.changes.iter().map(|(seq, _)| *seq).chain(batch.passed.iter().copied());
         for seq in numbers {
             if recent.known.insert(seq) {
@@ -174,15 +182,31 @@ impl Applied {
         self.changed.notify_waiters();
     }
 
+    /// A load of everything begins. Who waits already has made a change that the load will see.
+    pub fn loading(&self) -> Loading {
+        let mut recent = self.lock();
+        recent.begun += 1;
+        Loading(recent.begun)
+    }
+
+    /// What was loaded is in force, and with it every change that was waited for when the load began.
+    pub fn loaded(&self, loading: &Loading) {
+        let mut recent = self.lock();
+        recent.loaded = recent.loaded.max(loading.0);
+        drop(recent);
+        self.changed.notify_waiters();
+    }
+
     /// Waits until the change with this number is in force, at most `at_most`; whether it is.
     pub async fn wait(&self, seq: i64, at_most: Duration) -> bool {
+        let begun = self.lock().begun;
         let applied = async {
             loop {
                 let changed = self.changed.notified();
                 tokio::pin!(changed);
                 // Before the look, so that a change between look and wait is not missed.
                 changed.as_mut().enable();
-                if self.is(seq) {
+                if self.covers(seq, begun) {
                     return;
                 }
                 changed.await;
@@ -191,7 +215,39 @@ impl Applied {
         tokio::time::timeout(at_most, applied).await.is_ok()
     }
 
-    fn is(&self, seq: i64) -> bool {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner).known.contains(&seq)
+    /// Whether the change came with the feed, or with a load that began after loads numbered `begun`.
+    fn covers(&self, seq: i64, begun: u64) -> bool {
+        let recent = self.lock();
+        recent.known.contains(&seq) || recent.loaded > begun
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::Pin;
+    use std::task::Poll;
+
+    async fn poll_once<F: Future>(mut it: Pin<&mut F>) -> Poll<F::Output> {
+        std::future::poll_fn(|cx| Poll::Ready(it.as_mut().poll(cx))).await
+    }
+
+    #[tokio::test]
+    async fn a_load_covers_those_who_waited_when_it_began() {
+        let applied = Applied::new();
+        let early = applied.wait(1, Duration::from_secs(60));
+        tokio::pin!(early);
+        assert!(poll_once(early.as_mut()).await.is_pending());
+        let load = applied.loading();
+        let late = applied.wait(2, Duration::from_secs(60));
+        tokio::pin!(late);
+        assert!(poll_once(late.as_mut()).await.is_pending());
+        applied.loaded(&load);
+        assert!(early.await);
+        assert!(poll_once(late.as_mut()).await.is_pending(), "it may have come too late");
     }
 }

@@ -30,7 +30,7 @@ mod snapshot;
 mod writer;
 
 pub use error::OpenError;
-pub use follower::{Applied, Batch, Contact, Follower, Step};
+pub use follower::{Applied, Batch, Contact, Follower, Loading, Step};
 pub use maintain::{FEED_KEPT, Swept};
 pub use open::{Store, StoreUrl};
 pub use outbox::{DEAD_AFTER, Mourner};

@@ -1,6 +1,13 @@
 //! The contract of the ports, against both engines, and what each engine must withstand.
 //!
 //! PostgreSQL is needed: install Debian's package postgresql, or run `cargo xtask test`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails there and then"
+)]
 
 mod contract;
 mod faults;
