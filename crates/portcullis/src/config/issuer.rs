@@ -3,7 +3,10 @@
 use super::problem::ProblemCode;
 use super::reader::{Field, Named, Reader, Section};
 use super::url::WebUrl;
+use access::issuer::KeySource;
 use base::Secret;
+use protocol::jwk::KeySet;
+use protocol::jws::{Algorithm, AlgorithmFault, AlgorithmSet};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,83 +25,14 @@ pub struct Issuer {
     pub issuer: String,
     /// `audience`: what `aud` must contain one of; never empty.
     pub audience: Vec<String>,
-    /// `algorithms`: what its tokens may be signed with.
-    pub algorithms: Vec<Algorithm>,
-    /// Where its keys come from.
+    /// `algorithms`: what its tokens may be signed with. Empty: its tokens are opaque.
+    pub algorithms: AlgorithmSet,
+    /// Where its keys come from: `jwks_uri`, `jwks_file`, else its metadata. Nowhere when its tokens are
+    /// opaque.
     pub keys: KeySource,
     /// `introspection`: how its opaque tokens are asked for.
     pub introspection: Option<Introspection>,
 }
-
-impl Issuer {
-    /// The algorithms of an issuer that names none.
-    pub const DEFAULT_ALGORITHMS: [Algorithm; 4] =
-        [Algorithm::Es256, Algorithm::Ps256, Algorithm::EdDsa, Algorithm::Rs256];
-}
-
-/// Where an issuer's keys come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// Its metadata (OpenID Connect Discovery 1.0 §4, RFC 8414), from this URL.
-    Discovery(WebUrl),
-    /// `jwks_uri`.
-    Uri(WebUrl),
-    /// `jwks_file`.
-    File(PathBuf),
-}
-
-/// Signature algorithms (RFC 7518 §3.1, RFC 8037, RFC 9864).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Algorithm {
-    /// ECDSA, P-256, SHA-256.
-    Es256,
-    /// ECDSA, P-384, SHA-384.
-    Es384,
-    /// RSASSA-PSS, SHA-256.
-    Ps256,
-    /// RSASSA-PSS, SHA-384.
-    Ps384,
-    /// RSASSA-PSS, SHA-512.
-    Ps512,
-    /// RSASSA-PKCS1-v1_5, SHA-256.
-    Rs256,
-    /// RSASSA-PKCS1-v1_5, SHA-384.
-    Rs384,
-    /// RSASSA-PKCS1-v1_5, SHA-512.
-    Rs512,
-    /// Ed25519, under its names `EdDSA` and `Ed25519`.
-    EdDsa,
-}
-
-impl Algorithm {
-    /// Its name as in `alg`; of the two names of Ed25519 the older.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-}
-
-const ALGORITHMS: [(&str, Algorithm); 10] = [
-    ("ES256", Algorithm::Es256),
-    ("ES384", Algorithm::Es384),
-    ("PS256", Algorithm::Ps256),
-    ("PS384", Algorithm::Ps384),
-    ("PS512", Algorithm::Ps512),
-    ("RS256", Algorithm::Rs256),
-    ("RS384", Algorithm::Rs384),
-    ("RS512", Algorithm::Rs512),
-    ("EdDSA", Algorithm::EdDsa),
-    ("Ed25519", Algorithm::EdDsa),
-];
 
 /// Token introspection (RFC 7662).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,21 +82,19 @@ fn read_issuer(
         }
     };
     let audience = read_audience(reader, &mut section);
-    let algorithms = section.read(reader, "algorithms", |reader, field| {
-        let mut list = reader.some(field, read_algorithm)?;
-        list.sort_unstable();
-        list.dedup();
-        Some(list)
-    });
     let introspection = section.read(reader, "introspection", read_introspection);
-    let discovery = issuer_field.as_ref().zip(issuer.as_deref());
-    let keys = read_keys(reader, &mut section, discovery);
+    let algorithms = section.field("algorithms").map_or(Some(AlgorithmSet::DEFAULT), |field| {
+        read_algorithms(reader, &field, introspection.is_some())
+    });
+    let opaque = algorithms.is_some_and(AlgorithmSet::is_empty);
+    let discovery = issuer_field.filter(|_| issuer.is_some() && !opaque);
+    let keys = read_keys(reader, &mut section, discovery, opaque);
     section.finish(reader);
     Some(Issuer {
         name,
         issuer: issuer?,
         audience: audience?,
-        algorithms: algorithms.unwrap_or_else(|| Issuer::DEFAULT_ALGORITHMS.to_vec()),
+        algorithms: algorithms?,
         keys: keys?,
         introspection,
     })
@@ -205,40 +137,60 @@ fn read_audience(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Option<V
     Some(audience)
 }
 
+fn read_algorithms(
+    reader: &mut Reader<'_>,
+    field: &Field<'_>,
+    introspects: bool,
+) -> Option<AlgorithmSet> {
+    let list = reader.each(field, read_algorithm)?;
+    let set: AlgorithmSet = list.into_iter().collect();
+    let empty = reader.list(field)?.is_empty();
+    if empty && !introspects {
+        let message = "without an algorithm and without `introspection` no token could be checked";
+        reader.problem(ProblemCode::Value, &field.at, message);
+    }
+    (empty || !set.is_empty()).then_some(set)
+}
+
 fn read_algorithm(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Algorithm> {
     let text = reader.text(field)?;
-    let lower = text.to_ascii_lowercase();
-    // RFC 8725 §3.1, §3.2: no `none`, and no algorithm whose checker could also sign.
-    if lower == "none" || lower.starts_with("hs") {
-        let message =
-            format!("{text:?} is never taken: whoever can check such a token can make one");
-        reader.problem(ProblemCode::FailOpen, &field.at, message);
-        return None;
+    match text.parse::<Algorithm>() {
+        Ok(algorithm) => Some(algorithm),
+        // RFC 8725 §3.1, §3.2: no `none`, and no algorithm whose checker could also sign.
+        Err(AlgorithmFault::None | AlgorithmFault::Symmetric) => {
+            let message =
+                format!("{text:?} is never taken: whoever checks such a token can make one");
+            reader.problem(ProblemCode::FailOpen, &field.at, message);
+            None
+        }
+        Err(_) => reader.word(field, &Algorithm::ALL.map(|it| (it.as_str(), it))),
     }
-    reader.word(field, &ALGORITHMS)
 }
 
 fn read_keys(
     reader: &mut Reader<'_>,
     section: &mut Section<'_>,
-    discovery: Option<(&Field<'_>, &str)>,
+    discovery: Option<Field<'_>>,
+    opaque: bool,
 ) -> Option<KeySource> {
     let uri_field = section.field("jwks_uri");
     let file_field = section.field("jwks_file");
     let uri = uri_field.as_ref().and_then(|field| fetched_url(reader, field));
     let file = file_field.as_ref().and_then(|field| read_key_file(reader, field));
+    if let Some(field) = uri_field.as_ref().or(file_field.as_ref()).filter(|_| opaque) {
+        let message = "`algorithms` is empty, so its tokens are opaque and need no keys";
+        reader.problem(ProblemCode::Conflict, &field.at, message);
+    }
     match (uri_field, file_field) {
         (Some(_), Some(field)) => {
             let message = "`jwks_uri` and `jwks_file` exclude each other";
             reader.problem(ProblemCode::Conflict, &field.at, message);
             None
         }
-        (Some(_), None) => uri.map(KeySource::Uri),
+        (Some(_), None) => uri.map(|url| KeySource::Uri(url.as_str().to_owned())),
         (None, Some(_)) => file.map(KeySource::File),
-        (None, None) => {
-            let (field, _) = discovery?;
-            fetched_url(reader, field).map(KeySource::Discovery)
-        }
+        (None, None) if opaque => Some(KeySource::Nowhere),
+        (None, None) => fetched_url(reader, &discovery?).map(|_| KeySource::Discovery),
     }
 }
 
@@ -254,13 +206,13 @@ fn fetched_url(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<WebUrl> {
 
 fn read_key_file(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<PathBuf> {
     let (path, bytes) = reader.file(field)?;
-    let document: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
-    let keys =
-        document.as_ref().and_then(|value| value.get("keys")).and_then(|keys| keys.as_array());
-    let problem = match keys {
-        None => "is no JSON Web Key Set",
-        Some(keys) if keys.is_empty() => "holds no key",
-        Some(_) => return Some(path),
+    let problem = match KeySet::parse(&bytes) {
+        Err(error) => format!("is no JSON Web Key Set: {error}"),
+        Ok(set) => match (set.is_empty(), set.skipped().first()) {
+            (false, _) => return Some(path),
+            (true, None) => "holds no key".to_owned(),
+            (true, Some(skipped)) => format!("holds no usable key: {}", skipped.reason),
+        },
     };
     let shown = path.display();
     reader.problem(ProblemCode::Unreadable, &field.at, format!("{shown} {problem}"));

@@ -26,13 +26,15 @@ mod url;
 mod value;
 
 pub use access::iplist::Entry as IpEntry;
+pub use access::issuer::KeySource;
 pub use access::limit::{By, Rate};
 pub use access::table::{HostPattern, MethodSet, PathPattern};
 pub use address::IpList;
 pub use header::{Cors, HeaderRules, Origins};
-pub use issuer::{Algorithm, Introspection, Issuer, KeySource};
+pub use issuer::{Introspection, Issuer};
 pub use listener::{AddressHeader, DEFAULT_CONNECTIONS, Listener, Proxies, Timeouts, TlsFiles};
 pub use problem::{PROBLEMS, Problem, ProblemCode, Severity};
+pub use protocol::jws::{Algorithm, AlgorithmSet};
 pub use route::{AuditLevel, DEFAULT_MAX_BODY, HostHeader, Route, Shadow};
 pub use rule::{Access, ApiKeyRule, ClaimRule, ClaimValue, JwtRule, Rule};
 pub use secret::{FILE_BYTES, Nothing, Surroundings, System};

@@ -25,7 +25,8 @@ impl Around {
             files: HashMap::from([
                 file("server.pem", pem("CERTIFICATE")),
                 file("server.key", pem("PRIVATE KEY")),
-                file("jwks.json", r#"{"keys":[{"kty":"EC"}]}"#.to_owned()),
+                file("jwks.json", KEYS.to_owned()),
+                file("odd.json", r#"{"keys":[{"kty":"oct","k":"AA"}]}"#.to_owned()),
                 file("empty.json", r#"{"keys":[]}"#.to_owned()),
                 file("secret.txt", "hunter2\n".to_owned()),
                 file("blank.txt", "\n".to_owned()),
@@ -48,6 +49,10 @@ impl Surroundings for Around {
 fn report(text: &str) -> Report {
     Config::read(text, Path::new("/etc/gate"), &Around::usual())
 }
+
+/// A key set with the key of RFC 8037 appendix A.2.
+const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519",
+"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
 /// A sound file with one thing of each kind; `{…}` of a test's text is put in at the named place.
 const BASE: &str = r#"version = 1

@@ -81,8 +81,8 @@ fn defaults() {
     assert_eq!(listener.timeouts, Timeouts::default());
     assert!(listener.http2 && !listener.h2c && listener.proxies.is_none());
     let issuer = &config.issuers[0];
-    assert_eq!(issuer.algorithms, Issuer::DEFAULT_ALGORITHMS);
-    assert!(matches!(issuer.keys, KeySource::Discovery(_)));
+    assert_eq!(issuer.algorithms, AlgorithmSet::DEFAULT);
+    assert!(matches!(issuer.keys, KeySource::Discovery));
     let upstream = &config.upstreams[0];
     assert_eq!(upstream.timeout, Duration::from_secs(60));
     assert_eq!(upstream.connect_timeout, Duration::from_secs(5));
@@ -142,6 +142,14 @@ fn introspection_and_its_secrets() {
         assert_eq!(introspection.client_secret.expose(), "hunter2");
         assert_eq!(introspection.cache, Duration::from_secs(30));
     }
+}
+
+#[test]
+fn an_issuer_of_opaque_tokens() {
+    let introspection = "introspection = { url = \"https://x.example/i\", client_id = \"g\", client_secret = \"s\" }";
+    let text = with("issuer", &format!("algorithms = []\n{introspection}"));
+    let config = sound(&text.replace("https://login.corp.example", "corp"));
+    assert_eq!(config.issuers[0].keys, KeySource::Nowhere);
 }
 
 #[test]

@@ -2,9 +2,7 @@
 
 use super::*;
 
-#[test]
-fn twenty_mistakes_are_reported_together_with_their_lines() {
-    let text = r#"version = 1
+const MISTAKES: &str = r#"version = 1
 [server]
 contrl = "127.0.0.1:8001"
 role = "gate"
@@ -39,7 +37,10 @@ any = [{ jwt = { issuer = "self" } }, { api_keys = {} }]
 [[sink]]
 name = "siem"
 "#;
-    let report = report(text);
+
+#[test]
+fn twenty_mistakes_are_reported_together_with_their_lines() {
+    let report = report(MISTAKES);
     assert!(report.config.is_none());
     let found: Vec<_> = report.problems.iter().map(|it| (it.line, it.code.as_str())).collect();
     assert_eq!(

@@ -39,6 +39,11 @@ fn document() {
     check(&BASE.replace("version = 1\n", ""), "missing", "");
     check(&BASE.replace("version = 1\n", "version = 2\n"), "value", "version");
     check(&BASE.replace("version = 1\n", "version = \"1\"\n"), "type", "version");
+    let twice =
+        BASE.replace("upstream = \"orders\"\n", "upstream = \"orders\"\nupstream = \"orders\"\n");
+    check(&twice, "syntax", "");
+    let twice = BASE.replace("[[listener]]", "[server]\n[[listener]]");
+    assert!(report(&twice).config.is_none());
     check(&with("end", "[[polcy]]"), "unknown_key", "polcy");
     for later in ["policy", "alert", "sink", "client", "user"] {
         check(&with("end", &format!("[[{later}]]\nname = \"x\"")), "not_available", later);
@@ -118,6 +123,7 @@ fn issuer() {
         ("algorithms = [\"es256\"]", "value", "algorithms[0]"),
         ("jwks_file = \"no.json\"", "unreadable", "jwks_file"),
         ("jwks_file = \"empty.json\"", "unreadable", "jwks_file"),
+        ("jwks_file = \"odd.json\"", "unreadable", "jwks_file"),
         ("jwks_file = \"secret.txt\"", "unreadable", "jwks_file"),
         ("jwks_uri = \"https://x/k\"\njwks_file = \"jwks.json\"", "conflict", "jwks_file"),
         ("jwks_uri = \"http://x.example/k\"", "plain_credential", "jwks_uri"),
