@@ -31,7 +31,7 @@ impl Admin for Authority {
             let made = Self::create_key(self, &actor(by), ask).await?;
             let record = CreatedKeyView {
                 id: made.id.to_string(),
-                key: made.key.expose().clone(),
+                key: made.key,
                 scopes: made.scopes,
                 expires_at: made.expires_at,
             };

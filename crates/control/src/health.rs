@@ -1,5 +1,7 @@
 //! Whether the node lives and serves, and where.
 
+use crate::problem::Problem;
+use base::{Code, code};
 use serde::{Deserialize, Serialize};
 use std::sync::{PoisonError, RwLock};
 
@@ -38,7 +40,8 @@ impl Health {
         self.set(State::Ready(up));
     }
 
-    /// The node lives but must get no traffic: it drains, or has lost its state. `why` is public.
+    /// The node lives but must get no traffic. `why` is a stable code that answers with 503 (`state.stale`,
+    /// `gate.draining`), or a sentence, which stands as the detail of `gate.draining`. It is public.
     pub fn unready(&self, why: impl Into<String>) {
         self.set(State::Unready(why.into()));
     }
@@ -46,12 +49,15 @@ impl Health {
     /// Where the node serves.
     ///
     /// # Errors
-    /// Why it does not: `None` while it starts.
-    pub fn check(&self) -> Result<Up, Option<String>> {
+    /// Why it does not, always with status 503.
+    pub fn check(&self) -> Result<Up, Problem> {
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
-            State::Starting => Err(None),
+            State::Starting => Err(Problem::new(code::NODE_STARTING)),
             State::Ready(up) => Ok(up.clone()),
-            State::Unready(why) => Err(Some(why.clone())),
+            State::Unready(why) => Err(match Code::read(why) {
+                known if known.info().is_some_and(|info| info.status == 503) => Problem::new(known),
+                _ => Problem::with(code::SHUTTING_DOWN, why),
+            }),
         }
     }
 

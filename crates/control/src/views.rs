@@ -1,7 +1,7 @@
 //! The shapes of the API: what comes in and what goes out, as JSON.
 
 use crate::time::rfc3339;
-use base::{Event, UnixMs};
+use base::{Event, Secret, UnixMs};
 use serde::{Deserialize, Serialize, Serializer};
 
 fn moment<S: Serializer>(at: &UnixMs, to: S) -> Result<S::Ok, S::Error> {
@@ -10,6 +10,11 @@ fn moment<S: Serializer>(at: &UnixMs, to: S) -> Result<S::Ok, S::Error> {
 
 fn moment_or_null<S: Serializer>(at: &Option<UnixMs>, to: S) -> Result<S::Ok, S::Error> {
     at.map(rfc3339).serialize(to)
+}
+
+/// The one place where a secret leaves: the answer to whoever made it.
+fn once<S: Serializer>(secret: &Secret<String>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(secret.expose())
 }
 
 /// What a new key shall be.
@@ -29,23 +34,18 @@ pub struct NewKey {
 }
 
 /// A new key with its text, which is shown now and never again.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CreatedKeyView {
     /// The public part.
     pub id: String,
     /// The whole text.
-    pub key: String,
+    #[serde(serialize_with = "once")]
+    pub key: Secret<String>,
     /// As they are kept.
     pub scopes: Vec<String>,
     /// When it ends.
     #[serde(serialize_with = "moment_or_null")]
     pub expires_at: Option<UnixMs>,
-}
-
-impl std::fmt::Debug for CreatedKeyView {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CreatedKeyView").field("id", &self.id).finish_non_exhaustive()
-    }
 }
 
 /// A key as lists show it, without its text.

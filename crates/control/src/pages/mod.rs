@@ -5,6 +5,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use base::code;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 
 const STYLE: &str = include_str!("portcullis.css");
@@ -24,8 +25,8 @@ async fn style() -> Response {
 async fn root(State(api): State<Api>) -> Response {
     let page = match api.health.check() {
         Ok(up) => render("allow", "Running", &up.gateway),
-        Err(None) => render("warn", "Starting", &[]),
-        Err(Some(_)) => render("warn", "Not taking traffic", &[]),
+        Err(why) if why.code == code::NODE_STARTING => render("warn", "Starting", &[]),
+        Err(_) => render("warn", "Not taking traffic", &[]),
     };
     let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)];
     (headers, page).into_response()

@@ -7,7 +7,6 @@ use crate::problem::Problem;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use base::code;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
@@ -55,11 +54,7 @@ async fn live() -> Response {
 }
 
 async fn ready(State(api): State<Api>) -> Result<Response, Problem> {
-    match api.health.check() {
-        Ok(up) => Ok(json(StatusCode::OK, &up)),
-        Err(None) => Err(Problem::new(code::NODE_STARTING)),
-        Err(Some(why)) => Err(Problem::with(code::SHUTTING_DOWN, why)),
-    }
+    Ok(json(StatusCode::OK, &api.health.check()?))
 }
 
 async fn metrics(State(api): State<Api>) -> Response {

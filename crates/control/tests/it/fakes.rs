@@ -1,7 +1,8 @@
 //! What stands behind the edge in these tests.
 
 use base::{
-    BoxFuture, Code, Event, EventId, Kind, NodeId, Outcome, Phase, RequestId, Scheme, UnixMs, code,
+    BoxFuture, Code, Event, EventId, Kind, NodeId, Outcome, Phase, RequestId, Scheme, Secret,
+    UnixMs, code,
 };
 use control::ports::{
     Act, ActError, Admin, Applied, Caller, Done, EventFilter, IpTest, Ledger, LedgerError, Page,
@@ -19,7 +20,7 @@ use tokio::sync::broadcast;
 
 pub(crate) const NOW: UnixMs = UnixMs(1_764_000_000_123);
 
-/// Keeps everything in memory; the seventh change never comes into force.
+/// Keeps everything in memory; while `stuck`, changes never come into force.
 #[derive(Debug, Default)]
 pub(crate) struct FakeAdmin {
     pub(crate) keys: Mutex<Vec<KeyView>>,
@@ -73,7 +74,7 @@ impl Admin for FakeAdmin {
                 revoked_at: None,
                 revoked_reason: None,
             });
-            let key = format!("pcl_live_{id}_secret");
+            let key = Secret::new(format!("pcl_live_{id}_secret"));
             let view = CreatedKeyView { id, key, scopes: ask.scopes, expires_at: Some(NOW) };
             Ok(self.done(view))
         })

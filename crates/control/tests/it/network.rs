@@ -76,6 +76,10 @@ async fn ready_says_where() {
     assert_eq!(ready.body, line);
     edge.world.health.unready("draining");
     assert_eq!(edge.get("/readyz").await.problem(503, "gate.draining"), "draining");
+    edge.world.health.unready("state.stale");
+    assert_eq!(edge.get("/readyz").await.problem(503, "state.stale"), "");
+    edge.world.health.unready("token.expired");
+    edge.get("/readyz").await.problem(503, "gate.draining");
     assert_eq!(edge.get("/livez").await.status, 200);
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -68,4 +69,29 @@ async fn a_path_that_is_too_long_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("x".repeat(120));
     assert!(matches!(ControlSocket::open(&deep), Err(ServeError::Io(..))));
+}
+
+/// Needs root, to become somebody else; without, there is nobody else to be.
+#[tokio::test]
+async fn another_user_is_turned_away_and_recorded() {
+    const NOBODY: u32 = 65_534;
+    let edge = OnSocket::start().await;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    // The modes are opened on purpose: the check of the peer must hold by itself.
+    fs::set_permissions(edge.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&edge.path, fs::Permissions::from_mode(0o666)).unwrap();
+    let ask = async |uid: u32| {
+        let mut curl = tokio::process::Command::new("curl");
+        curl.args(["--silent", "--max-time", "10", "--unix-socket"]).arg(&edge.path);
+        curl.arg("http://localhost/livez").uid(uid).gid(uid).current_dir("/").output().await
+    };
+    let Ok(root) = ask(0).await else { return };
+    assert!(root.status.success(), "{root:?}");
+    assert_eq!(edge.world.witness.strangers.load(Ordering::SeqCst), 0);
+    let stranger = ask(NOBODY).await.unwrap();
+    assert!(!stranger.status.success() && stranger.stdout.is_empty(), "{stranger:?}");
+    assert_eq!(edge.world.witness.strangers.load(Ordering::SeqCst), 1);
+    assert_eq!(edge.get("/livez").await.status, 200);
 }
