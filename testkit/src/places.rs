@@ -1,4 +1,4 @@
-//! Where things are: the binary under test, the other programs, free ports.
+//! Where things are: the binary under test, the other programs, free ports; and how long a test may go on.
 
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,12 @@ pub fn parts() -> PathBuf {
     let folder = folder.unwrap_or_else(|| target().join("parts"));
     assert!(folder.is_dir(), "the parts are not installed: run the tests with cargo xtask test");
     folder
+}
+
+/// How many rounds a long test makes: `short` in an ordinary run, `PORTCULLIS_SOAK_ROUNDS` in a soak.
+pub fn rounds(short: u32) -> u32 {
+    let asked = std::env::var_os("PORTCULLIS_SOAK_ROUNDS");
+    asked.and_then(|rounds| rounds.to_str()?.parse().ok()).unwrap_or(short)
 }
 
 fn target() -> PathBuf {

@@ -61,7 +61,7 @@ pub(crate) fn debian(wanted: &[Debian]) -> Result<()> {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().map(|part| part.package).collect();
-    if !is_root() || find_program("apt-get").is_none() {
+    if !can_install() {
         bail!(
             "these programs are missing: {}; install them, on Debian with \
              `apt-get install {}`, or run the unit tests only with `cargo xtask test --unit`",
@@ -69,11 +69,7 @@ pub(crate) fn debian(wanted: &[Debian]) -> Result<()> {
             packages.join(" ")
         );
     }
-    println!("installing {} (apt)", packages.join(", "));
-    apt(&["update", "-q"])?;
-    let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
-    install.extend(&packages);
-    apt(&install)?;
+    install(&packages)?;
     for part in missing {
         if locate(part).is_none() {
             bail!("package {} was installed, but {} is not there", part.package, part.program);
@@ -124,9 +120,18 @@ pub(crate) fn python(name: &str, package: &str) -> Result<PathBuf> {
         return Ok(own);
     }
     println!("installing {package} (pip)");
-    let mut venv = Command::new("python3");
-    run(venv.args(["-m", "venv"]).arg(&environment))
-        .context("Python's venv is needed; on Debian `apt-get install python3-venv`")?;
+    let venv = || {
+        let mut python = Command::new("python3");
+        run(python.args(["-m", "venv", "--clear"]).arg(&environment))
+    };
+    // Debian parts Python from its venv.
+    if venv().is_err() {
+        if !can_install() {
+            bail!("Python's venv is needed; on Debian `apt-get install python3-venv`");
+        }
+        install(&["python3-venv"])?;
+        venv()?;
+    }
     let mut pip = Command::new(environment.join("bin/pip"));
     run(pip.args(["install", "--quiet", "--disable-pip-version-check", package]))?;
     if !own.is_file() {
@@ -170,6 +175,14 @@ fn node_version(package: &Path) -> String {
     json.get("version").and_then(|version| version.as_str()).unwrap_or("?").to_owned()
 }
 
+fn install(packages: &[&str]) -> Result<()> {
+    println!("installing {} (apt)", packages.join(", "));
+    apt(&["update", "-q"])?;
+    let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
+    install.extend(packages);
+    apt(&install)
+}
+
 fn apt(args: &[&str]) -> Result<()> {
     let mut apt = Command::new("apt-get");
     apt.current_dir(root()).args(args).stdout(Stdio::null());
@@ -178,7 +191,8 @@ fn apt(args: &[&str]) -> Result<()> {
     run(&mut apt)
 }
 
-fn is_root() -> bool {
+/// Whether we are root on a Debian.
+fn can_install() -> bool {
     let out = Command::new("id").arg("-u").output();
-    out.is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+    out.is_ok_and(|out| out.stdout.trim_ascii() == b"0") && find_program("apt-get").is_some()
 }

@@ -35,7 +35,7 @@ const TESTS: &[(&str, &str, &str, &str, u32)] = &[
     ("kill", "kill -9 under load loses nothing strict", "portcullis", "kill", 200),
     ("slow", "10,000 idle and slow connections harm no other", "portcullis", "slow", 1),
     ("issuer", "a slow, silent or lying issuer lets nothing through", "portcullis", "issuer", 20),
-    ("database", "PostgreSQL restarted under load", "portcullis", "database", 20),
+    ("database", "PostgreSQL restarted under load", "store", "restarted", 20),
 ];
 
 /// Every step: the fuzz targets that there are, then the tests.
