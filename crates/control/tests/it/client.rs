@@ -85,7 +85,10 @@ pub(crate) struct OnSocket {
 
 impl OnSocket {
     pub(crate) async fn start() -> Self {
-        let world = crate::fakes::world();
+        Self::start_with(crate::fakes::world()).await
+    }
+
+    pub(crate) async fn start_with(world: World) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = ControlSocket::open(folder.path()).unwrap();
         let path = socket.path().to_owned();

@@ -319,11 +319,16 @@ pub(crate) struct World {
 
 pub(crate) fn world() -> World {
     let admin = Arc::new(FakeAdmin::default());
+    World { admin: admin.clone(), ..world_of(admin) }
+}
+
+/// The same over another authority.
+pub(crate) fn world_of(authority: Arc<dyn Admin>) -> World {
     let ledger = Arc::new(FakeLedger { live: broadcast::channel(16).0 });
     let witness = Arc::new(FakeWitness::default());
     let health = Arc::new(Health::starting());
     let api = Api::new(Parts {
-        admin: admin.clone(),
+        admin: authority,
         applied: Arc::new(FakeApplied),
         ledger: ledger.clone(),
         ip_test: Arc::new(FakeIps),
@@ -331,7 +336,7 @@ pub(crate) fn world() -> World {
         health: health.clone(),
         metrics: Arc::new(|| "portcullis_up 1\n".to_owned()),
     });
-    World { admin, ledger, witness, health, api }
+    World { admin: Arc::default(), ledger, witness, health, api }
 }
 
 /// A code that the table does not know.

@@ -6,6 +6,7 @@
     reason = "a test ends where something is missing"
 )]
 
+mod admin;
 mod api;
 mod client;
 mod description;
