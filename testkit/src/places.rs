@@ -48,7 +48,7 @@ pub fn rounds(short: u32) -> u32 {
 }
 
 fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+    workspace().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// A port of 127.0.0.1 that nobody listens on, and that no other test is handed while this process lives.
