@@ -49,6 +49,22 @@ pub fn evaluate(
     })
 }
 
+/// All scopes that any alternative asks, sorted, once each; for challenges.
+pub fn scopes_of(expr: &Expr) -> Vec<String> {
+    let mut scopes = std::collections::BTreeSet::new();
+    collect(expr, &mut scopes);
+    scopes.into_iter().collect()
+}
+
+fn collect(expr: &Expr, into: &mut std::collections::BTreeSet<String>) {
+    match expr {
+        Expr::Public => {}
+        Expr::Any(inner) | Expr::All(inner) => inner.iter().for_each(|expr| collect(expr, into)),
+        Expr::Jwt(rule) => into.extend(rule.scopes.iter().map(ToOwned::to_owned)),
+        Expr::ApiKey(rule) => into.extend(rule.scopes.iter().map(ToOwned::to_owned)),
+    }
+}
+
 fn phase_of(code: &Code) -> Phase {
     if *code == code::CREDENTIAL_MISSING || *code == code::CREDENTIAL_WRONG_KIND {
         Phase::Authenticate

@@ -71,7 +71,7 @@ impl Authority {
             id: key.id().parse()?,
             env: key.environment().to_owned(),
             name,
-            mac: self.pepper.mac(key.secret().expose().as_bytes()),
+            mac: self.pepper.mac(key.to_text().expose().as_bytes()),
             scopes,
             routes: None,
             created_at: now,

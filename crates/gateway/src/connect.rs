@@ -5,7 +5,6 @@ use crate::settings::UpstreamProtocol;
 use crate::stream::Stream;
 use crate::upstream::Upstream;
 use bytes::Bytes;
-use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -74,6 +73,3 @@ async fn dial(upstream: &Upstream, index: usize) -> Result<Connected, String> {
         }
     }
 }
-
-/// How long an idle connection is kept; most servers close theirs after 60 s or more.
-pub(crate) const KEPT: Duration = Duration::from_secs(50);

@@ -46,6 +46,7 @@ pub use lookup::{LookupError, Lookups};
 pub use metrics::Metrics;
 pub use settings::{
     Act, CorsSettings, HeaderRules, HealthSettings, HostHeader, ListenerSettings, Proxies,
-    ServerSettings, Timeouts, TlsFiles, UpstreamProtocol, UpstreamSettings, UpstreamTls,
+    ProxyHeader, ServerSettings, Timeouts, TlsFiles, UpstreamProtocol, UpstreamSettings,
+    UpstreamTls,
 };
 pub use upstream::{Upstream, UpstreamError};

@@ -1,6 +1,5 @@
 //! Idle upstream connections of one shard.
 
-use crate::connect::KEPT;
 use crate::h1::Conn;
 use crate::stream::Stream;
 use crate::upstream::Upstream;
@@ -8,6 +7,7 @@ use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Upstream and server number.
@@ -29,7 +29,7 @@ impl Pool {
         let list = idle.get_mut(&(upstream.id, server))?;
         let now = Instant::now();
         while let Some((since, mut conn)) = list.pop() {
-            if now.duration_since(since) > KEPT {
+            if now.duration_since(since) > upstream.settings.idle {
                 // What lies below is older still.
                 list.clear();
                 return None;
@@ -86,12 +86,16 @@ impl Pool {
     }
 
     /// Lets go of what has been idle for too long, and of upstreams that are gone.
-    pub(crate) fn tidy(&self, alive: &dyn Fn(u64) -> bool) {
+    pub(crate) fn tidy(&self, alive: &HashMap<u64, Duration>) {
         let now = Instant::now();
-        self.idle.borrow_mut().retain(|(upstream, _), list| {
-            list.retain(|(since, _)| now.duration_since(*since) <= KEPT);
-            !list.is_empty() && alive(*upstream)
+        self.idle.borrow_mut().retain(|(upstream, _), list| match alive.get(upstream) {
+            Some(idle) => {
+                list.retain(|(since, _)| now.duration_since(*since) <= *idle);
+                !list.is_empty()
+            }
+            None => false,
         });
+        let alive = |id| alive.contains_key(&id);
         self.shared.borrow_mut().retain(|(upstream, _), _| alive(*upstream));
         self.turns.borrow_mut().retain(|upstream, _| alive(*upstream));
     }

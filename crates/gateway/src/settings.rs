@@ -155,6 +155,8 @@ pub struct UpstreamSettings {
     pub health: Option<HealthSettings>,
     /// Idle connections kept per shard and server.
     pub keep_alive: usize,
+    /// How long an idle connection is kept.
+    pub idle: Duration,
 }
 
 /// What `Host` the upstream sees.

@@ -115,10 +115,8 @@ async fn sweep(shard: Rc<Shard>) {
         }
         round = round.wrapping_add(1);
         if round.is_multiple_of(8) {
-            let ids: Vec<u64> =
-                snapshot.policy.routes.iter().map(|route| route.act.upstream.id).collect();
-            let alive: std::collections::HashSet<u64> = ids.into_iter().collect();
-            shard.pool.tidy(&|id| alive.contains(&id));
+            let upstreams = snapshot.policy.routes.iter().map(|route| &route.act.upstream);
+            shard.pool.tidy(&upstreams.map(|it| (it.id, it.settings.idle)).collect());
         }
     }
 }

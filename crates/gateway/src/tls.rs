@@ -1,7 +1,6 @@
 //! TLS on both sides: rustls with aws-lc-rs, TLS 1.2 and 1.3, X25519MLKEM768 offered first.
 
 use crate::settings::{TlsFiles, UpstreamProtocol, UpstreamTls};
-use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -15,19 +14,18 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// A listener's TLS. The certificate can be replaced while it serves.
+/// A listener's TLS. A reload makes a new one; connections keep the one they began with.
 #[derive(Debug)]
 pub(crate) struct ServerTls {
     pub(crate) config: Arc<ServerConfig>,
-    certificate: Arc<Certificate>,
 }
 
 #[derive(Debug)]
-struct Certificate(ArcSwap<CertifiedKey>);
+struct Certificate(Arc<CertifiedKey>);
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        Some(self.0.clone())
     }
 }
 
@@ -37,27 +35,18 @@ impl ServerTls {
     /// # Errors
     /// A sentence that names the file and what is wrong with it.
     pub(crate) fn new(files: &TlsFiles, http2: bool) -> Result<Self, String> {
-        let certificate = Arc::new(Certificate(ArcSwap::from_pointee(read(files)?)));
+        let certificate = Arc::new(Certificate(Arc::new(read(files)?)));
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| error.to_string())?
             .with_no_client_auth()
-            .with_cert_resolver(certificate.clone());
+            .with_cert_resolver(certificate);
         config.alpn_protocols = if http2 {
             vec![b"h2".to_vec(), b"http/1.1".to_vec()]
         } else {
             vec![b"http/1.1".to_vec()]
         };
-        Ok(Self { config: Arc::new(config), certificate })
-    }
-
-    /// Reads the files again; new handshakes use what was read.
-    ///
-    /// # Errors
-    /// As [`ServerTls::new`]; the running certificate stays.
-    pub(crate) fn reload(&self, files: &TlsFiles) -> Result<(), String> {
-        self.certificate.0.store(Arc::new(read(files)?));
-        Ok(())
+        Ok(Self { config: Arc::new(config) })
     }
 }
 
@@ -74,14 +63,6 @@ fn read(files: &TlsFiles) -> Result<CertifiedKey, String> {
         .map_err(|error| format!("{}: {error}", name(&files.key)))?;
     CertifiedKey::from_der(chain, key, &provider())
         .map_err(|error| format!("{} and {}: {error}", name(&files.cert), name(&files.key)))
-}
-
-/// Checks that a listener's files can be used.
-///
-/// # Errors
-/// A sentence that names the file and what is wrong with it.
-pub fn check_files(files: &TlsFiles) -> Result<(), String> {
-    read(files).map(|_| ())
 }
 
 /// TLS towards an upstream.

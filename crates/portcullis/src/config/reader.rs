@@ -304,6 +304,8 @@ impl<'a> Section<'a> {
 
     /// Refuses every key that nobody asked for.
     pub(super) fn finish(self, reader: &mut Reader<'_>) {
+        #[cfg(test)]
+        super::tests::guide::note(&self.at.path, &self.known);
         for key in self.table.keys() {
             let name: &str = key.get_ref().as_ref();
             if self.known.contains(&name) {

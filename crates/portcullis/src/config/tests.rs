@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 mod accepted;
+pub(super) mod guide;
 mod mistakes;
 mod properties;
 mod refused;

@@ -1,0 +1,265 @@
+//! From the file's words to what the gate judges by.
+//!
+//! INVARIANT: what did not change between two configurations is the same object afterwards: an issuer keeps its
+//! keys, an upstream its connections and its health.
+
+use crate::config::{self, Config};
+use access::decide;
+use access::iplist::{IpList, IpListBuilder, Side};
+use access::issuer::{Issuer, IssuerSettings};
+use access::policy::{self, ApiKeyRule, ClaimRule, Expr, JwtRule, Policy, Route};
+use access::table::{RouteMatch, RouteTable};
+use gateway::{
+    Act, CorsSettings, HeaderRules, HealthSettings, HostHeader, ListenerSettings, Metrics, Proxies,
+    ProxyHeader, ServerSettings, Timeouts, TlsFiles, Upstream, UpstreamProtocol, UpstreamSettings,
+    UpstreamTls,
+};
+use protocol::oauth::ScopeSet;
+use std::sync::Arc;
+
+/// A compiled configuration.
+pub(super) struct Compiled {
+    pub(super) policy: Policy<Act>,
+    pub(super) lists: Vec<(Arc<str>, IpList)>,
+    pub(super) listeners: Vec<ListenerSettings>,
+}
+
+/// Compiles `config`, keeping what `before` already has.
+///
+/// # Errors
+/// A sentence: what the check could not see, such as a CA file that holds no certificate.
+pub(super) fn compile(
+    config: &Config,
+    before: Option<&Policy<Act>>,
+    metrics: &Metrics,
+) -> Result<Compiled, String> {
+    let issuers = config.issuers.iter().map(|it| issuer(it, before)).collect();
+    let upstreams: Result<Vec<Arc<Upstream>>, String> =
+        config.upstreams.iter().map(|it| upstream(it, before)).collect();
+    let upstreams = upstreams?;
+    let mut lists = Vec::new();
+    for list in &config.ip_lists {
+        lists.push((Arc::from(list.name.as_str()), ip_list(list)?));
+    }
+    let mut routes = Vec::new();
+    let mut matches = Vec::new();
+    for it in &config.routes {
+        let upstream = upstreams
+            .iter()
+            .find(|upstream| *upstream.settings.name == *it.upstream)
+            .ok_or_else(|| format!("route {}: no upstream {}", it.name, it.upstream))?;
+        matches.push(RouteMatch {
+            host: it.host.clone(),
+            path: it.path.clone(),
+            methods: it.methods.clone(),
+        });
+        routes.push(Arc::new(route(it, upstream.clone(), &lists, metrics)?));
+    }
+    let table = RouteTable::build(&matches)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let listeners = config.listeners.iter().map(listener).collect();
+    Ok(Compiled { policy: Policy { issuers, routes, table }, lists, listeners })
+}
+
+fn issuer(it: &config::Issuer, before: Option<&Policy<Act>>) -> Arc<Issuer> {
+    let settings = IssuerSettings {
+        name: it.name.as_str().into(),
+        issuer: it.issuer.clone(),
+        audiences: it.audience.clone(),
+        algorithms: it.algorithms,
+        source: it.keys.clone(),
+        introspects: it.introspection.is_some(),
+    };
+    match before.and_then(|policy| policy.issuer(&settings.name)) {
+        Some(kept) if kept.settings == settings => kept.clone(),
+        _ => Arc::new(Issuer::new(settings)),
+    }
+}
+
+fn upstream(it: &config::Upstream, before: Option<&Policy<Act>>) -> Result<Arc<Upstream>, String> {
+    let servers = it.servers.iter().map(|server| match &server.target {
+        config::Target::Url(url) => ServerSettings {
+            tls: url.is_https(),
+            host: url.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: url.port(),
+            weight: server.weight,
+            echo: false,
+        },
+        config::Target::BuiltinEcho => ServerSettings {
+            tls: false,
+            host: "localhost".to_owned(),
+            port: 0,
+            weight: server.weight,
+            echo: true,
+        },
+    });
+    let settings = UpstreamSettings {
+        name: it.name.as_str().into(),
+        servers: servers.collect(),
+        protocol: match it.protocol {
+            config::UpstreamProtocol::Http1 => UpstreamProtocol::Http1,
+            config::UpstreamProtocol::Http2 => UpstreamProtocol::Http2,
+        },
+        tls: UpstreamTls { ca: it.tls.ca.clone(), server_name: it.tls.server_name.clone() },
+        assertion: it.assertion,
+        timeout: it.timeout,
+        connect_timeout: it.connect_timeout,
+        retries: it.retries,
+        health: it.health.as_ref().map(|health| HealthSettings {
+            path: health.path.clone(),
+            every: health.every,
+            timeout: health.timeout,
+            healthy: health.healthy,
+            unhealthy: health.unhealthy,
+        }),
+        keep_alive: it.keep_alive as usize,
+        idle: it.idle,
+    };
+    let kept = before.and_then(|policy| {
+        policy.routes.iter().map(|route| &route.act.upstream).find(|it| it.settings == settings)
+    });
+    match kept {
+        Some(kept) => Ok(kept.clone()),
+        None => Upstream::new(settings).map(Arc::new).map_err(|error| error.to_string()),
+    }
+}
+
+fn ip_list(it: &config::IpList) -> Result<IpList, String> {
+    let mut builder = IpListBuilder::new();
+    if !it.allow.is_empty() {
+        builder.declare(Side::Allow);
+    }
+    for (side, entries) in [(Side::Allow, &it.allow), (Side::Deny, &it.deny)] {
+        for entry in entries {
+            builder.add(side, entry.clone());
+        }
+    }
+    builder.build().map_err(|error| format!("ip_list {}: {error}", it.name))
+}
+
+fn route(
+    it: &config::Route,
+    upstream: Arc<Upstream>,
+    lists: &[(Arc<str>, IpList)],
+    metrics: &Metrics,
+) -> Result<Route<Act>, String> {
+    let mut indexes = Vec::new();
+    for name in &it.ip {
+        let index = lists.iter().position(|(list, _)| **list == **name);
+        indexes.push(index.ok_or_else(|| format!("route {}: no ip_list {name}", it.name))?);
+    }
+    let access = match &it.access {
+        config::Access::Public => Expr::Public,
+        config::Access::Rule(rule) => expr(rule)?,
+    };
+    let scopes = decide::scopes_of(&access);
+    Ok(Route {
+        name: it.name.as_str().into(),
+        scopes_text: (!scopes.is_empty()).then(|| scopes.join(" ").into()),
+        access,
+        lists: indexes,
+        rates: it.rates.clone(),
+        shadow: policy::Shadow { rate: it.shadow.rate, ip: it.shadow.ip },
+        strict: it.audit == config::AuditLevel::Strict,
+        act: act(it, upstream, metrics),
+    })
+}
+
+fn act(it: &config::Route, upstream: Arc<Upstream>, metrics: &Metrics) -> Act {
+    Act {
+        upstream,
+        strip_prefix: it.strip_prefix.as_deref().map(Into::into),
+        host_header: match it.host_header {
+            config::HostHeader::Upstream => HostHeader::Upstream,
+            config::HostHeader::Keep => HostHeader::Keep,
+        },
+        request_headers: rules(&it.headers),
+        response_headers: rules(&it.response_headers),
+        cors: it.cors.as_ref().map(|cors| CorsSettings {
+            origins: match &cors.origins {
+                config::Origins::Any => vec!["*".to_owned()],
+                config::Origins::Listed(origins) => origins.clone(),
+            },
+            headers: cors.headers.clone(),
+            credentials: cors.credentials,
+            max_age: cors.max_age,
+        }),
+        max_body: Some(it.max_body),
+        timeout: it.timeout,
+        forward_credential: it.forward_credential,
+        methods: it.methods.as_ref().map(|methods| methods.iter().map(ToOwned::to_owned).collect()),
+        metrics: metrics.route(&it.name),
+    }
+}
+
+fn rules(it: &config::HeaderRules) -> HeaderRules {
+    HeaderRules {
+        set: it
+            .set
+            .iter()
+            .map(|(name, value)| (name.as_str().into(), value.expose().as_str().into()))
+            .collect(),
+        remove: it.remove.iter().map(|name| name.as_str().into()).collect(),
+    }
+}
+
+fn expr(rule: &config::Rule) -> Result<Expr, String> {
+    let scopes = |names: &[String]| {
+        ScopeSet::of(names.iter().map(String::as_str)).map_err(|error| error.to_string())
+    };
+    Ok(match rule {
+        config::Rule::Any(rules) => Expr::Any(rules.iter().map(expr).collect::<Result<_, _>>()?),
+        config::Rule::All(rules) => Expr::All(rules.iter().map(expr).collect::<Result<_, _>>()?),
+        config::Rule::ApiKey(key) => Expr::ApiKey(ApiKeyRule { scopes: scopes(&key.scopes)? }),
+        config::Rule::Jwt(jwt) => Expr::Jwt(JwtRule {
+            issuer: jwt.issuer.as_str().into(),
+            scopes: scopes(&jwt.scopes)?,
+            audiences: jwt.audience.iter().map(|it| it.as_str().into()).collect(),
+            claims: jwt
+                .claims
+                .iter()
+                .map(|claim| ClaimRule {
+                    name: claim.name.as_str().into(),
+                    values: claim.any_of.iter().map(value).collect(),
+                })
+                .collect(),
+        }),
+    })
+}
+
+fn value(it: &config::ClaimValue) -> serde_json::Value {
+    match it {
+        config::ClaimValue::Text(text) => text.as_str().into(),
+        config::ClaimValue::Integer(number) => (*number).into(),
+        config::ClaimValue::Boolean(truth) => (*truth).into(),
+    }
+}
+
+fn listener(it: &config::Listener) -> ListenerSettings {
+    let proxies = it.proxies.as_ref();
+    ListenerSettings {
+        name: it.name.as_str().into(),
+        bind: it.bind,
+        tls: it.tls.as_ref().map(|tls| TlsFiles { cert: tls.cert.clone(), key: tls.key.clone() }),
+        proxies: Proxies {
+            trusted: access::address::TrustedProxies::new(
+                proxies.map(|it| it.trusted.clone()).unwrap_or_default(),
+            ),
+            header: match proxies.map(|it| it.header) {
+                Some(config::AddressHeader::ProxyProtocol) => ProxyHeader::ProxyProtocol,
+                Some(config::AddressHeader::Forwarded) => {
+                    ProxyHeader::Header(access::address::AddressHeader::Forwarded)
+                }
+                _ => ProxyHeader::Header(access::address::AddressHeader::XForwardedFor),
+            },
+        },
+        max_connections: it.max_connections as usize,
+        timeouts: Timeouts {
+            head: it.timeouts.head,
+            body: it.timeouts.body,
+            idle: it.timeouts.idle,
+        },
+        http2: it.http2,
+        h2c: it.h2c,
+    }
+}

@@ -1,0 +1,255 @@
+//! Issuers: fetching their keys in good time and on demand, and asking them about opaque tokens.
+//!
+//! INVARIANT: unknown keys cause at most one fetch in 30 s for each issuer, whoever asks and how often; a fetch
+//! that fails changes nothing, so known keys go on verifying.
+
+use super::events::Events;
+use super::state::State;
+use crate::config;
+use access::issuer::{Issuer, KeySource};
+use base::{BoxFuture, Clock, Fetch, FetchRequest, Monotonic, Outcome, Secret, code, limits};
+use gateway::{LookupError, Lookups};
+use protocol::jwk::KeySet;
+use protocol::oauth::{Discovery, Introspection};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long an issuer may take to answer. A request may be waiting.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often keys are fetched when all is well: how long a key that was withdrawn may go on at most.
+const EVERY: Duration = Duration::from_secs(60);
+/// How soon a failed fetch is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How often a key file is looked at.
+const FILE_EVERY: Duration = Duration::from_secs(1);
+/// Introspections under way at once for one issuer; more are refused rather than queued.
+const ASKING: usize = 64;
+
+/// All issuers.
+pub(super) struct Issuers {
+    fetch: Arc<dyn Fetch>,
+    clock: Arc<dyn Clock>,
+    events: Events,
+    runtime: tokio::runtime::Handle,
+    book: Mutex<HashMap<Arc<str>, Arc<Entry>>>,
+}
+
+impl std::fmt::Debug for Issuers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Issuers")
+    }
+}
+
+struct Entry {
+    introspection: Option<config::Introspection>,
+    /// When an unknown key last caused a fetch. The lock makes fetches single-flight.
+    demanded: tokio::sync::Mutex<Option<Monotonic>>,
+    asking: tokio::sync::Semaphore,
+}
+
+impl Issuers {
+    pub(super) fn new(fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>, events: Events) -> Self {
+        let runtime = tokio::runtime::Handle::current();
+        Self { fetch, clock, events, runtime, book: Mutex::default() }
+    }
+
+    /// Takes up the issuers of a configuration.
+    pub(super) fn configure(&self, issuers: &[config::Issuer]) {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = HashMap::new();
+        for issuer in issuers {
+            let name: Arc<str> = issuer.name.as_str().into();
+            let entry = match book.get(&name) {
+                Some(kept) if kept.introspection == issuer.introspection => kept.clone(),
+                _ => Arc::new(Entry {
+                    introspection: issuer.introspection.clone(),
+                    demanded: tokio::sync::Mutex::new(None),
+                    asking: tokio::sync::Semaphore::new(ASKING),
+                }),
+            };
+            next.insert(name, entry);
+        }
+        *book = next;
+    }
+
+    fn entry(&self, issuer: &Issuer) -> Option<Arc<Entry>> {
+        let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        book.get(&issuer.settings.name).cloned()
+    }
+
+    /// Fetches an issuer's keys and puts them in force.
+    async fn load(&self, issuer: &Issuer) -> Result<(), String> {
+        let document = match &issuer.settings.source {
+            KeySource::Nowhere => return Ok(()),
+            KeySource::File(path) => tokio::fs::read(path)
+                .await
+                .map_err(|error| format!("{}: {error}", path.display()))?,
+            KeySource::Uri(uri) => self.document(uri.clone()).await?,
+            KeySource::Discovery => {
+                let uri = self.discover(&issuer.settings.issuer).await?;
+                self.document(uri).await?
+            }
+        };
+        let set = KeySet::parse(&document).map_err(|error| error.to_string())?;
+        if issuer.replace_keys(set) {
+            let mut event = self.events.new(code::ISSUER_KEYS_CHANGED);
+            event.issuer = Some(issuer.settings.name.clone());
+            self.events.record(event);
+        }
+        Ok(())
+    }
+
+    async fn discover(&self, issuer: &str) -> Result<String, String> {
+        let mut why = String::new();
+        for place in Discovery::places(issuer) {
+            let found = match self.document(place).await {
+                Ok(document) => {
+                    Discovery::parse(&document, issuer).map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(metadata) => return Ok(metadata.jwks_uri.to_string()),
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
+    }
+
+    async fn document(&self, url: String) -> Result<Vec<u8>, String> {
+        let request = FetchRequest {
+            url,
+            form: None,
+            basic: None,
+            accept: "application/json",
+            operator: true,
+            timeout: PATIENCE,
+            max_bytes: limits::DOCUMENT_BYTES,
+        };
+        let answer = self.fetch.fetch(request).await.map_err(|error| error.to_string())?;
+        if answer.status != 200 {
+            return Err(format!("status {}", answer.status));
+        }
+        Ok(answer.body)
+    }
+
+    async fn demand(self: Arc<Self>, issuer: Arc<Issuer>) -> Result<(), LookupError> {
+        let Some(entry) = self.entry(&issuer) else { return Ok(()) };
+        let mut demanded = entry.demanded.lock().await;
+        let now = self.clock.monotonic();
+        if demanded.is_some_and(|last| now.since(last) < limits::UNKNOWN_KEY_FETCH) {
+            return Ok(());
+        }
+        *demanded = Some(now);
+        self.load(&issuer).await.map_err(LookupError::Unavailable)
+    }
+
+    async fn ask(
+        self: Arc<Self>,
+        issuer: Arc<Issuer>,
+        token: Secret<String>,
+    ) -> Result<(Introspection, Duration), LookupError> {
+        let unavailable = |why: &str| LookupError::Unavailable(why.to_owned());
+        let entry = self.entry(&issuer).ok_or_else(|| unavailable("no such issuer"))?;
+        let settings =
+            entry.introspection.clone().ok_or_else(|| unavailable("it does not introspect"))?;
+        let _place =
+            entry.asking.try_acquire().map_err(|_| unavailable("too many questions at once"))?;
+        let form = vec![
+            ("token".to_owned(), token),
+            ("token_type_hint".to_owned(), Secret::new("access_token".to_owned())),
+        ];
+        let request = FetchRequest {
+            url: settings.url.as_str().to_owned(),
+            form: Some(form),
+            basic: Some((settings.client_id.clone(), settings.client_secret.clone())),
+            accept: "application/json",
+            operator: true,
+            timeout: PATIENCE,
+            max_bytes: limits::DOCUMENT_BYTES,
+        };
+        let answer =
+            self.fetch.fetch(request).await.map_err(|error| unavailable(&error.to_string()))?;
+        if answer.status != 200 {
+            return Err(unavailable(&format!("status {}", answer.status)));
+        }
+        let answer =
+            Introspection::parse(&answer.body).map_err(|error| unavailable(&error.to_string()))?;
+        Ok((answer, settings.cache))
+    }
+}
+
+/// The port that the shards ask through. The work runs on the control runtime, so that a caller who goes away
+/// does not break off a fetch that others wait for.
+#[derive(Debug, Clone)]
+pub(super) struct Port(pub(super) Arc<Issuers>);
+
+impl Lookups for Port {
+    fn refresh(&self, issuer: Arc<Issuer>) -> BoxFuture<'_, Result<(), LookupError>> {
+        let task = self.0.runtime.spawn(self.0.clone().demand(issuer));
+        Box::pin(async move { joined(task.await) })
+    }
+
+    fn introspect(
+        &self,
+        issuer: Arc<Issuer>,
+        token: Secret<String>,
+    ) -> BoxFuture<'_, Result<(Introspection, Duration), LookupError>> {
+        let task = self.0.runtime.spawn(self.0.clone().ask(issuer, token));
+        Box::pin(async move { joined(task.await) })
+    }
+}
+
+fn joined<T>(
+    result: Result<Result<T, LookupError>, tokio::task::JoinError>,
+) -> Result<T, LookupError> {
+    result.unwrap_or_else(|error| Err(LookupError::Unavailable(error.to_string())))
+}
+
+/// Fetches the keys of all issuers of the policy in force, at the start and from time to time.
+pub(super) async fn keep(issuers: Arc<Issuers>, state: Arc<State>) {
+    let mut due: HashMap<Arc<str>, (Monotonic, u64)> = HashMap::new();
+    let mut failing: HashMap<Arc<str>, bool> = HashMap::new();
+    loop {
+        let policy = state.policy();
+        for issuer in &policy.issuers {
+            let name = &issuer.settings.name;
+            let now = issuers.clock.monotonic();
+            // An issuer whose settings changed is a new object with empty keys: due at once.
+            let identity = Arc::as_ptr(issuer) as usize as u64;
+            if due.get(name).is_some_and(|(at, known)| *known == identity && now < *at) {
+                continue;
+            }
+            let result = tokio::time::timeout(PATIENCE * 3, issuers.load(issuer)).await;
+            let wait = match (&result, &issuer.settings.source) {
+                (_, KeySource::File(_)) => FILE_EVERY,
+                (Ok(Ok(())), _) => EVERY,
+                _ => AGAIN,
+            };
+            let next = issuers.clock.monotonic().0.saturating_add(nanos(wait));
+            due.insert(name.clone(), (Monotonic(next), identity));
+            let failed = match result {
+                Ok(Ok(())) => None,
+                Ok(Err(why)) => Some(why),
+                Err(_) => Some("no answer in time".to_owned()),
+            };
+            let was = failing.insert(name.clone(), failed.is_some()).unwrap_or(false);
+            if let Some(why) = failed
+                && !was
+            {
+                tracing::warn!(issuer = %name, why, "keys not fetched; known keys go on");
+                let mut event = issuers.events.new(code::ISSUER_UNREACHABLE);
+                event.outcome = Outcome::Error;
+                event.issuer = Some(name.clone());
+                event.detail = Some(why.into());
+                issuers.events.record(event);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,370 @@
+//! `portcullis up`: everything wired together, started in order, stopped in order.
+
+mod admin;
+mod answers;
+mod compile;
+mod events;
+mod follow;
+mod issuers;
+mod ledger;
+mod names;
+mod reload;
+mod state;
+
+use crate::cli::{Exit, UpArgs};
+use crate::config::{self, Config};
+use access::limit::Limiter;
+use access::schemes::{Tools, api_key};
+use access::verified::Fingerprints;
+use audit::{Ledger, LedgerOptions};
+use authority::{Authority, Keyring};
+use base::{Clock, NodeId, SystemClock, code};
+use control::{Api, ControlSocket, Health, Names, Parts, Up};
+use events::Events;
+use gateway::{AccessLog, Gate, GateParts, Metrics};
+use protocol::sign::{Signer, SigningKey};
+use state::State;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::{Store, StoreUrl};
+
+/// How long requests under way may take after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(30);
+/// Threads of the control plane's runtime: requests of people and background work, never traffic.
+const CONTROL_THREADS: usize = 2;
+/// Shards at most: the shard's number is one byte of each request id.
+const SHARDS: usize = 64;
+
+/// Why the gate did not start.
+type Failure = String;
+
+/// Runs `up` until it is told to stop.
+pub fn up(args: &UpArgs, data: Option<&Path>, json: bool) -> Exit {
+    let (config, path) = match read(args) {
+        Ok(read) => read,
+        Err(text) => {
+            complain(&text, json);
+            return Exit::Refused;
+        }
+    };
+    logging(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("no threads for the control plane: {error}"), json);
+            return Exit::Refused;
+        }
+    };
+    let data = data.unwrap_or(&config.server.data_dir).to_owned();
+    match runtime.block_on(run(config, path, data, json)) {
+        Ok(()) => Exit::Done,
+        Err(text) => {
+            complain(&text, json);
+            Exit::Refused
+        }
+    }
+}
+
+fn complain(text: &str, json: bool) {
+    if json {
+        let text = serde_json::json!({ "error": text });
+        eprintln!("{text}");
+    } else {
+        eprintln!("error: {text}");
+    }
+}
+
+/// The configuration, and where it stands.
+fn read(args: &UpArgs) -> Result<(Config, Option<PathBuf>), Failure> {
+    let (report, path) = match &args.config {
+        Some(path) => {
+            let report =
+                Config::load(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            (report, Some(path.clone()))
+        }
+        None => (Config::embedded_default(), None),
+    };
+    let file = path.as_deref().unwrap_or(Path::new("built-in")).display().to_string();
+    match report.config {
+        Some(config) => Ok((config, path)),
+        None => {
+            let problems: Vec<String> =
+                report.problems.iter().map(|problem| problem.render(&file)).collect();
+            Err(format!(
+                "the configuration has mistakes; nothing was started\n{}",
+                problems.join("\n")
+            ))
+        }
+    }
+}
+
+fn logging(config: &Config) {
+    use tracing_subscriber::EnvFilter;
+    // A second start in one process (tests) finds a subscriber there already.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(config.log.level.as_str()))
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+/// The data folder, for this user only.
+fn data_folder(path: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn text(error: impl std::fmt::Display) -> Failure {
+    error.to_string()
+}
+
+/// Everything that runs.
+struct Running {
+    gate: Arc<Gate>,
+    state: Arc<State>,
+    issuers: Arc<issuers::Issuers>,
+    metrics: Arc<Metrics>,
+    events: Events,
+    ledger: Arc<Ledger>,
+    clock: Arc<dyn Clock>,
+}
+
+async fn run(
+    config: Config,
+    path: Option<PathBuf>,
+    data: PathBuf,
+    json: bool,
+) -> Result<(), Failure> {
+    data_folder(&data)?;
+    // The socket comes first: it is what makes sure that no other gate runs on this folder.
+    let socket = ControlSocket::open(&data).map_err(text)?;
+    let tcp =
+        tokio::net::TcpListener::bind(config.server.control).await.map_err(|error| match error
+            .kind()
+        {
+            std::io::ErrorKind::AddrInUse => {
+                format!("{} is taken by another program", config.server.control)
+            }
+            _ => format!("cannot listen on {}: {error}", config.server.control),
+        })?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = open_store(&config, &data, clock.as_ref()).await?;
+    let keyring = Keyring::open(&data, &store, clock.as_ref()).await.map_err(text)?;
+    let node = keyring.identity.node;
+    let mut options =
+        LedgerOptions::new(data.join("ledger"), node, keyring.identity.seed.clone(), clock.clone());
+    options.ring = base::limits::AUDIT_RING;
+    let (ledger, recorders) = Ledger::open(options, shards()).map_err(text)?;
+    let ledger = Arc::new(ledger);
+    let events = Events::new_source(ledger.clone(), clock.clone(), node);
+    let metrics = Arc::new(Metrics::new());
+    let (loaded, follower) = follow::load(&store, &clock).await?;
+    let compiled = compile::compile(&config, None, &metrics)?;
+    let listeners = compiled.listeners.clone();
+    let state = Arc::new(State::new(loaded, compiled));
+    let resolve: Arc<dyn base::Resolve> = Arc::new(outbound::DnsResolve::system().map_err(text)?);
+    let fetch = Arc::new(outbound::HttpFetch::new(resolve.clone(), None).map_err(text)?);
+    let issuers = Arc::new(issuers::Issuers::new(fetch, clock.clone(), events.clone()));
+    issuers.configure(&config.issuers);
+    let gate = Gate::start(
+        GateParts {
+            snapshots: state.snapshots.clone(),
+            tools: Tools {
+                fingerprints: Fingerprints::new().map_err(text)?,
+                pepper: api_key::Pepper::new(keyring.pepper.bytes()),
+            },
+            counters: Arc::new(Limiter::new()),
+            lookups: Arc::new(issuers::Port(issuers.clone())),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            log: access_log(&config)?,
+            node,
+            assertions: Some(Arc::new(assertion_signer()?)),
+            assertion_issuer: config.server.public_url.as_str().to_owned(),
+            control: tokio::runtime::Handle::current(),
+            recorders,
+        },
+        &listeners,
+    )
+    .map_err(text)?;
+    let gate = Arc::new(gate);
+    let authority = Arc::new(Authority::new(
+        Arc::new(store.clone()),
+        clock.clone(),
+        Arc::new(keyring.pepper),
+        node,
+    ));
+    let running = Running { gate, state, issuers, metrics, events, ledger, clock };
+    let applied = Arc::new(store::Applied::new());
+    let health = Arc::new(Health::starting());
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let api = Api::new(Parts {
+        admin: Arc::new(admin::Acts { authority }),
+        applied: Arc::new(answers::InForce(applied.clone())),
+        ledger: Arc::new(ledger::Reads::new(data.join("ledger"), running.ledger.clone())),
+        ip_test: Arc::new(answers::Lists {
+            state: running.state.clone(),
+            clock: running.clock.clone(),
+        }),
+        witness: Arc::new(answers::Seen(running.events.clone())),
+        health: health.clone(),
+        metrics: {
+            let (metrics, ledger) = (running.metrics.clone(), running.ledger.clone());
+            Arc::new(move || ledger::metrics(&metrics, &ledger))
+        },
+    });
+    let up = ready(&running.gate, &config, &tcp)?;
+    let names = Names::new([config.server.public_url.as_str(), up.control.as_str()]);
+    let servers = [
+        tokio::spawn(control::serve_socket(socket, api.clone(), stopped.clone())),
+        tokio::spawn(control::serve_tcp(tcp, api, names, stopped)),
+    ];
+    background(
+        &running,
+        (store.clone(), follower),
+        applied,
+        (&config, node),
+        (health.clone(), up.clone()),
+    );
+    tokio::spawn(names::keep(
+        running.state.clone(),
+        resolve,
+        running.clock.clone(),
+        running.events.clone(),
+    ));
+    health.ready(up.clone());
+    running.events.say(code::NODE_STARTED);
+    announce(&up, path.is_none(), &data, json);
+    reload::until_stopped(&running, config, path).await;
+    health.unready(code::SHUTTING_DOWN.as_str());
+    let left = running.gate.drain(DRAIN).await;
+    if left > 0 {
+        tracing::warn!(left, "connections were closed before they ended");
+    }
+    stop.send_replace(true);
+    for server in servers {
+        let _ = tokio::time::timeout(Duration::from_secs(10), server).await;
+    }
+    running.events.say(code::NODE_STOPPED);
+    let ledger = running.ledger.clone();
+    let closed = tokio::task::spawn_blocking(move || ledger.close()).await;
+    store.close().await;
+    closed.map_err(text)?.map_err(text)
+}
+
+/// Starts what runs beside.
+fn background(
+    running: &Running,
+    (store, follower): (Store, store::Follower),
+    applied: Arc<store::Applied>,
+    (config, node): (&Config, NodeId),
+    (health, up): (Arc<Health>, Up),
+) {
+    let (state, clock) = (running.state.clone(), running.clock.clone());
+    let contact = Arc::new(Mutex::new(follower.contact()));
+    tokio::spawn(follow::feed(
+        store.clone(),
+        follower,
+        (state.clone(), applied),
+        (clock.clone(), contact.clone()),
+    ));
+    let watch = (config.server.stale_limit, health, up);
+    tokio::spawn(follow::watch(state.clone(), clock.clone(), contact, watch));
+    tokio::spawn(follow::drain(store.clone(), running.ledger.clone(), node, clock.clone()));
+    tokio::spawn(follow::live(store, node, clock));
+    tokio::spawn(issuers::keep(running.issuers.clone(), state));
+}
+
+async fn open_store(config: &Config, data: &Path, clock: &dyn Clock) -> Result<Store, Failure> {
+    let url = match &config.server.store {
+        config::Store::Sqlite => StoreUrl::Sqlite(data.join("portcullis.db")),
+        config::Store::Postgres(url) => StoreUrl::parse(url.expose()).map_err(text)?,
+    };
+    Store::open(&url, clock.now()).await.map_err(text)
+}
+
+fn shards() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(SHARDS)
+}
+
+fn assertion_signer() -> Result<Signer, Failure> {
+    let key = SigningKey::generate(protocol::Algorithm::Es256).map_err(text)?;
+    Ok(Signer::new(Arc::new(key), "portcullis-assertion+jwt"))
+}
+
+fn access_log(config: &Config) -> Result<Option<AccessLog>, Failure> {
+    let out: Box<dyn Write + Send> = match &config.log.access {
+        config::AccessLog::Off => return Ok(None),
+        config::AccessLog::Stdout => Box::new(std::io::stdout()),
+        config::AccessLog::File(path) => Box::new(
+            std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .map_err(|error| format!("{}: {error}", path.display()))?,
+        ),
+    };
+    AccessLog::start(out).map(Some).map_err(text)
+}
+
+/// Where everything is reached.
+fn ready(gate: &Gate, config: &Config, tcp: &tokio::net::TcpListener) -> Result<Up, Failure> {
+    let shown = |ip: std::net::IpAddr| match ip {
+        ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    let gateway = gate.bound().into_iter().map(|bound| {
+        let scheme = if bound.tls { "https" } else { "http" };
+        format!("{scheme}://{}:{}", shown(bound.address.ip()), bound.address.port())
+    });
+    let control = tcp.local_addr().map_err(text)?;
+    let _ = config;
+    Ok(Up {
+        gateway: gateway.collect(),
+        control: format!("http://{}:{}", shown(control.ip()), control.port()),
+        setup_url: None,
+    })
+}
+
+/// Says that the gate is ready, and what to type next.
+fn announce(up: &Up, defaults: bool, data: &Path, json: bool) {
+    let mut out = std::io::stdout().lock();
+    let written = if json {
+        serde_json::to_string(up).map_err(Into::into).and_then(|line| writeln!(out, "{line}"))
+    } else {
+        let gateway = up.gateway.join("  ");
+        let mut text =
+            format!("Portcullis is up.\n\n  gateway  {gateway}\n  control  {}\n", up.control);
+        if defaults {
+            let base = up.gateway.first().map_or("http://localhost:8000", String::as_str);
+            let folder = match data == Path::new("data") {
+                true => String::new(),
+                false => format!(" --data {}", data.display()),
+            };
+            text.push_str(&format!(
+                "\nTry it, in another terminal:\n\n  curl -i {base}/echo/hello\n      \
+                 401, and it says what is missing\n\n  \
+                 portcullis key create --name first --scope echo:read{folder}\n      \
+                 makes an API key and shows it once\n\n  \
+                 curl -i {base}/echo/hello -H \"Authorization: Bearer KEY\"\n      \
+                 200, with what an upstream would be told\n"
+            ));
+        }
+        writeln!(out, "{text}")
+    };
+    // A closed standard output does not stop the gate.
+    let _ = written.and_then(|()| out.flush());
+}
