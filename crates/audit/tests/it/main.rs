@@ -1,0 +1,5 @@
+//! The ledger as its users see it: append, crash, verify, read.
+
+mod fixture;
+mod power;
+mod write;
