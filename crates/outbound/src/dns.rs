@@ -11,8 +11,10 @@ use hickory_resolver::config::{
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{Resolver, TokioResolver};
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 /// One question to one server. A resolver nearby answers within 50 ms, a slow recursion within a second.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(2);
@@ -25,9 +27,20 @@ const ADDRESSES: usize = 256;
 /// How long an address literal or a name of the local host may be kept.
 const FIXED_TTL: Duration = Duration::from_secs(300);
 
-/// The system's resolver, or one with a name server of its own. The hosts file is read when it is made.
+/// Where the system says which name servers to ask.
+const SERVERS_FILE: &str = "/etc/resolv.conf";
+/// Where the system keeps names of its own.
+const HOSTS_FILE: &str = "/etc/hosts";
+/// Who is asked where the system names no server (resolv.conf(5)).
+const LOCAL_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
+
+/// When the system's two files were last changed, as far as they exist.
+type Marks = [Option<SystemTime>; 2];
+
+/// The system's resolver, which follows changes of its two files, or one with a name server of its own.
 pub struct DnsResolve {
-    resolver: TokioResolver,
+    current: Mutex<(Arc<TokioResolver>, Marks)>,
+    follows: bool,
 }
 
 impl std::fmt::Debug for DnsResolve {
@@ -37,15 +50,14 @@ impl std::fmt::Debug for DnsResolve {
 }
 
 impl DnsResolve {
-    /// With the name servers of `/etc/resolv.conf`.
+    /// With the name servers of `/etc/resolv.conf`; without such a file, the one on the local machine.
     ///
     /// # Errors
     /// When the system's configuration cannot be read.
     pub fn system() -> Result<Self, SetupError> {
-        let builder = Resolver::builder(TokioRuntimeProvider::default()).map_err(|e| setup(&e))?;
-        let mut builder = builder;
-        bounded(builder.options_mut());
-        Ok(Self { resolver: builder.build().map_err(|e| setup(&e))? })
+        let marks = marks();
+        let resolver = Arc::new(of_system(marks)?);
+        Ok(Self { current: Mutex::new((resolver, marks)), follows: true })
     }
 
     /// With `server` as the only name server, asked over UDP, and over TCP where UDP does not suffice.
@@ -53,21 +65,32 @@ impl DnsResolve {
     /// # Errors
     /// When the resolver cannot be made.
     pub fn with_server(server: SocketAddr) -> Result<Self, SetupError> {
-        let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
-        udp.port = server.port();
-        tcp.port = server.port();
-        let server = NameServerConfig::new(server.ip(), true, vec![udp, tcp]);
-        let config = ResolverConfig::from_name_servers(vec![server]);
-        let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
-        bounded(builder.options_mut());
-        Ok(Self { resolver: builder.build().map_err(|e| setup(&e))? })
+        let resolver = Arc::new(of_server(server)?);
+        Ok(Self { current: Mutex::new((resolver, Marks::default())), follows: false })
+    }
+
+    /// The resolver of this moment: made anew where the system's files have changed (another network, a VPN).
+    fn resolver(&self) -> Arc<TokioResolver> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.follows {
+            // WHY not asynchronous: two `stat` calls of small local files, and resolutions are rare.
+            let marks = marks();
+            // A file that is half written cannot be read; the last good state stays until it can.
+            if marks != current.1
+                && let Ok(resolver) = of_system(marks)
+            {
+                *current = (Arc::new(resolver), marks);
+            }
+        }
+        Arc::clone(&current.0)
     }
 
     async fn lookup(&self, name: &str) -> Result<Resolved, ResolveError> {
         if let Some(fixed) = fixed(name) {
             return Ok(Resolved { addresses: fixed, ttl: FIXED_TTL });
         }
-        let asked = tokio::time::timeout(RESOLUTION_TIMEOUT, self.resolver.lookup_ip(name)).await;
+        let resolver = self.resolver();
+        let asked = tokio::time::timeout(RESOLUTION_TIMEOUT, resolver.lookup_ip(name)).await;
         let answer = match asked {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) if error.is_no_records_found() => return Err(ResolveError::NoAddress),
@@ -90,6 +113,28 @@ impl Resolve for DnsResolve {
     fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Resolved, ResolveError>> {
         Box::pin(self.lookup(name))
     }
+}
+
+fn marks() -> Marks {
+    [SERVERS_FILE, HOSTS_FILE].map(|path| fs::metadata(path).and_then(|it| it.modified()).ok())
+}
+
+fn of_system(marks: Marks) -> Result<TokioResolver, SetupError> {
+    let [Some(_), _] = marks else { return of_server(LOCAL_SERVER) };
+    let mut builder = Resolver::builder(TokioRuntimeProvider::default()).map_err(|e| setup(&e))?;
+    bounded(builder.options_mut());
+    builder.build().map_err(|e| setup(&e))
+}
+
+fn of_server(server: SocketAddr) -> Result<TokioResolver, SetupError> {
+    let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
+    udp.port = server.port();
+    tcp.port = server.port();
+    let server = NameServerConfig::new(server.ip(), true, vec![udp, tcp]);
+    let config = ResolverConfig::from_name_servers(vec![server]);
+    let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
+    bounded(builder.options_mut());
+    builder.build().map_err(|e| setup(&e))
 }
 
 /// Address literals, and the local host's names, which never leave the machine (RFC 6761 §6.3).
@@ -126,5 +171,21 @@ mod tests {
         assert_eq!(fixed("192.0.2.1").unwrap(), ["192.0.2.1".parse::<IpAddr>().unwrap()]);
         assert_eq!(fixed("localhost.example"), None);
         assert_eq!(fixed("notlocalhost"), None);
+    }
+
+    #[tokio::test]
+    async fn a_change_of_the_systems_files_is_followed() {
+        let resolve = DnsResolve::system().unwrap();
+        let first = resolve.resolver();
+        assert!(Arc::ptr_eq(&first, &resolve.resolver()), "nothing has changed");
+        resolve.current.lock().unwrap().1 = [Some(SystemTime::UNIX_EPOCH), None];
+        let second = resolve.resolver();
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert!(Arc::ptr_eq(&second, &resolve.resolver()));
+    }
+
+    #[tokio::test]
+    async fn without_a_file_the_local_server_is_asked() {
+        assert!(of_system([None, None]).is_ok());
     }
 }

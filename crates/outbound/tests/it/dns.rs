@@ -46,6 +46,9 @@ fn reply(question: &[u8]) -> Option<Vec<u8>> {
         (b"\x06broken\x04test\0", _) => (2, Vec::new()),
         _ => (3, Vec::new()),
     };
+    if name == b"\x05alias\x04test\0" && kind == A {
+        return Some(alias(question, end));
+    }
     let mut out = question.get(..2)?.to_vec();
     out.extend([0x81, 0x80 | code, 0, 1, 0, u8::try_from(records.len()).ok()?, 0, 0, 0, 0]);
     out.extend(question.get(12..end + 4)?);
@@ -58,6 +61,19 @@ fn reply(question: &[u8]) -> Option<Vec<u8>> {
         out.extend(data);
     }
     Some(out)
+}
+
+/// `alias.test.` is `four.test.` for 5 s, and that has an address for 900 s.
+fn alias(question: &[u8], end: usize) -> Vec<u8> {
+    let target = b"\x04four\x04test\0";
+    let mut out = question.get(..2).unwrap().to_vec();
+    out.extend([0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0]);
+    out.extend(question.get(12..end + 4).unwrap());
+    out.extend([0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 5, 0, u8::try_from(target.len()).unwrap()]);
+    out.extend(target);
+    out.extend(target);
+    out.extend([0, 1, 0, 1, 0, 0, 3, 132, 0, 4, 192, 0, 2, 9]);
+    out
 }
 
 fn addresses(texts: &[&str]) -> Vec<IpAddr> {
@@ -78,6 +94,14 @@ async fn one_kind_of_address_suffices() {
     let found = resolver.resolve("four.test.").await.unwrap();
     assert_eq!(found.addresses, addresses(&["192.0.2.9"]));
     assert_eq!(found.ttl, Duration::from_secs(7));
+}
+
+#[tokio::test]
+async fn an_alias_bounds_the_ttl_too() {
+    let resolver = DnsResolve::with_server(name_server().await).unwrap();
+    let found = resolver.resolve("alias.test").await.unwrap();
+    assert_eq!(found.addresses, addresses(&["192.0.2.9"]));
+    assert_eq!(found.ttl, Duration::from_secs(5));
 }
 
 #[tokio::test]
