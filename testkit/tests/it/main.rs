@@ -304,6 +304,42 @@ fn the_client_speaks_tls() {
     assert_eq!(client.tls().unwrap().alpn_protocol(), Some(b"http/1.1".as_slice()));
 }
 
+#[test]
+fn the_real_gate_is_driven_through_its_life() {
+    let (upstream, issuer) = (Upstream::ok(), Issuer::start());
+    let routes = |path: &str| {
+        format!(
+            "{}\n[[upstream]]\nname = \"u\"\nservers = [\"{}\"]\n[[route]]\nname = \"r\"\npath = \"{path}\"\n\
+             upstream = \"u\"\n[route.access]\nany = [{{ api_key = {{ scopes = [\"read\"] }} }}, \
+             {{ jwt = {{ issuer = \"i\", scopes = [\"read\"] }} }}]\n",
+            issuer.config("i", "api"),
+            upstream.url()
+        )
+    };
+    let mut gate = Gate::start(&routes("/a/{**}"));
+    assert_eq!(gate.get("/a/x", &[]).status, 401);
+    let key = gate.done(&["key", "create", "--name", "n", "--scope", "read"]);
+    let key = key["key"].as_str().unwrap().to_owned();
+    assert_eq!(gate.get("/a/x", &[("x-api-key", &key)]).text(), "ok");
+    let bearer = format!("Bearer {}", issuer.token("api", "read"));
+    assert_eq!(gate.get("/a/x", &[("authorization", &bearer)]).status, 200);
+    assert_eq!(upstream.last().header("portcullis-subject").as_deref(), Some("alice"));
+    // A change of the file is taken up, the running connections notwithstanding.
+    gate.rewrite(&routes("/b/{**}"));
+    gate.sighup();
+    wait::until(Duration::from_secs(10), "the new route", || {
+        gate.get("/b/x", &[("x-api-key", &key)]).status == 200
+    });
+    assert_eq!(gate.get("/a/x", &[]).status, 404);
+    // What was acknowledged survives a kill.
+    gate.kill9();
+    gate.restart();
+    assert_eq!(gate.get("/b/x", &[("x-api-key", &key)]).status, 200);
+    gate.sigterm();
+    assert!(gate.ended().success());
+    assert_eq!(gate.cli(&["audit", "verify"]).json()["ok"], true);
+}
+
 fn decode(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap()
 }
