@@ -11,6 +11,7 @@ use hickory_resolver::config::{
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{Resolver, TokioResolver};
+use std::borrow::Cow;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,7 +38,8 @@ const LOCAL_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)
 /// When the system's two files were last changed, as far as they exist.
 type Marks = [Option<SystemTime>; 2];
 
-/// The system's resolver, which follows changes of its two files, or one with a name server of its own.
+/// The system's resolver, which follows changes of its two files, or one with a name server of its own. A
+/// name with a dot is asked for as it stands; a single label goes through the system's search list.
 pub struct DnsResolve {
     current: Mutex<(Arc<TokioResolver>, Marks)>,
     follows: bool,
@@ -90,7 +92,9 @@ impl DnsResolve {
             return Ok(Resolved { addresses: fixed, ttl: FIXED_TTL });
         }
         let resolver = self.resolver();
-        let asked = tokio::time::timeout(RESOLUTION_TIMEOUT, resolver.lookup_ip(name)).await;
+        let name = absolute(name);
+        let asked =
+            tokio::time::timeout(RESOLUTION_TIMEOUT, resolver.lookup_ip(name.as_ref())).await;
         let answer = match asked {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) if error.is_no_records_found() => return Err(ResolveError::NoAddress),
@@ -112,6 +116,18 @@ impl DnsResolve {
 impl Resolve for DnsResolve {
     fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Resolved, ResolveError>> {
         Box::pin(self.lookup(name))
+    }
+}
+
+/// A name with a dot is complete: the system's search list serves single labels only.
+///
+/// WHY: a wildcard in a searched domain would give a name that does not exist somebody else's address, and
+/// that address would be let in.
+fn absolute(name: &str) -> Cow<'_, str> {
+    if name.contains('.') && !name.ends_with('.') {
+        Cow::Owned(format!("{name}."))
+    } else {
+        Cow::Borrowed(name)
     }
 }
 
@@ -171,6 +187,14 @@ mod tests {
         assert_eq!(fixed("192.0.2.1").unwrap(), ["192.0.2.1".parse::<IpAddr>().unwrap()]);
         assert_eq!(fixed("localhost.example"), None);
         assert_eq!(fixed("notlocalhost"), None);
+    }
+
+    #[test]
+    fn a_name_with_a_dot_is_complete() {
+        let check = |name: &str, expect: &str| assert_eq!(absolute(name), expect);
+        check("vpn.example.com", "vpn.example.com.");
+        check("vpn.example.com.", "vpn.example.com.");
+        check("orders", "orders");
     }
 
     #[tokio::test]
