@@ -2,23 +2,20 @@
 
 use super::problem::ProblemCode;
 use super::reader::{Field, Named, Reader, Section};
-use access::iplist::Entry as IpEntry;
-use toml::de::DeValue;
+use access::iplist::{Entry as IpEntry, LIST_ENTRIES};
 
-/// Entries of one side of a list. 100,000 are common (published block lists), a million are slow to read.
-const ENTRIES: usize = 1_000_000;
 /// Names of one file that are resolved again and again.
 const NAMES: usize = 256;
 
-/// One list. An address is on it when `allow` holds it and `deny` does not.
+/// One list. An address is on it when `deny` does not hold it and `allow`, where there is one, does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IpList {
     /// Its name, which routes and `portcullis ip` refer to.
     pub name: String,
-    /// `allow`. May be empty: entries can be added at run time.
-    pub allow: Vec<IpEntry>,
-    /// `deny`: wins over `allow`.
-    pub deny: Vec<IpEntry>,
+    /// `allow`. Empty lets nobody in until entries are added at run time; absent lets in all but the denied.
+    pub allow: Option<Vec<IpEntry>>,
+    /// `deny`: wins over `allow`. At least one of the two is present.
+    pub deny: Option<Vec<IpEntry>>,
 }
 
 /// Reads every `[[ip_list]]`.
@@ -32,12 +29,17 @@ pub(super) fn read_ip_lists(reader: &mut Reader<'_>, root: &mut Section<'_>) -> 
         let deny =
             section.read(reader, "deny", |reader, field| read_entries(reader, field, &mut names));
         let at = section.at.clone();
+        let declared = section.has("allow") || section.has("deny");
         section.finish(reader);
-        let (allow, deny) = (allow.unwrap_or_default(), deny.unwrap_or_default());
-        if allow.is_empty() && !deny.is_empty() {
-            let message = "the list allows nobody until `portcullis ip allow` adds somebody";
-            let hint = "for everybody but the denied write allow = [\"0.0.0.0/0\", \"::/0\"]";
-            reader.hinted(ProblemCode::NoEffect, &at, message, hint);
+        if !declared {
+            let message = "the list has neither `allow` nor `deny`";
+            let hint = "write allow = [] for a list that `portcullis ip allow` fills";
+            reader.hinted(ProblemCode::Missing, &at, message, hint);
+        }
+        let entries = [&allow, &deny].into_iter().flatten().map(Vec::len).sum::<usize>();
+        if entries > LIST_ENTRIES {
+            let message = format!("more than {LIST_ENTRIES} entries");
+            reader.problem(ProblemCode::Value, &at, message);
         }
         lists.push(IpList { name, allow, deny });
     }
@@ -49,10 +51,6 @@ fn read_entries(
     field: &Field<'_>,
     names: &mut usize,
 ) -> Option<Vec<IpEntry>> {
-    if matches!(field.value, DeValue::Array(array) if array.len() > ENTRIES) {
-        reader.problem(ProblemCode::Value, &field.at, format!("more than {ENTRIES} entries"));
-        return None;
-    }
     reader.each(field, |reader, item| read_entry(reader, item, names))
 }
 

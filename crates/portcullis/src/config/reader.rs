@@ -251,6 +251,11 @@ impl<'a> Section<'a> {
         Some(Field { value: value.get_ref(), at: self.at.key(key, value.span()) })
     }
 
+    /// Whether `key` is present.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// Reads `key` where it is present.
     pub(super) fn read<'r, T>(
         &mut self,

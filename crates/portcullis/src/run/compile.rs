@@ -126,11 +126,12 @@ fn upstream(it: &config::Upstream, before: Option<&Policy<Act>>) -> Result<Arc<U
 
 fn ip_list(it: &config::IpList) -> Result<IpList, String> {
     let mut builder = IpListBuilder::new();
-    if !it.allow.is_empty() {
-        builder.declare(Side::Allow);
-    }
     for (side, entries) in [(Side::Allow, &it.allow), (Side::Deny, &it.deny)] {
-        for entry in entries {
+        // An `allow` without entries still closes the list; they come in at run time.
+        if entries.is_some() {
+            builder.declare(side);
+        }
+        for entry in entries.iter().flatten() {
             builder.add(side, entry.clone());
         }
     }

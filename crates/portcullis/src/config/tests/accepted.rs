@@ -153,6 +153,20 @@ fn an_issuer_of_opaque_tokens() {
 }
 
 #[test]
+fn an_empty_allow_is_not_an_absent_one() {
+    let allow = "allow = [\"192.0.2.0/24\"]";
+    for (text, has_allow, has_deny) in [
+        ("allow = []", true, false),
+        ("allow = []\ndeny = [\"192.0.2.1\"]", true, true),
+        ("deny = [\"192.0.2.1\"]", false, true),
+    ] {
+        let config = sound(&BASE.replace(allow, text));
+        let list = &config.ip_lists[0];
+        assert_eq!((list.allow.is_some(), list.deny.is_some()), (has_allow, has_deny), "{text}");
+    }
+}
+
+#[test]
 fn two_readings_of_a_file_are_equal() {
     assert_eq!(sound(BASE), sound(BASE));
     assert_ne!(sound(BASE), sound(&with("route", "timeout = \"5s\"")));

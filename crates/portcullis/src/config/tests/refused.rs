@@ -179,8 +179,8 @@ fn addresses() {
     }
     let report = report(&BASE.replace(allow, "allow = [\"192.0.2.7/24\"]"));
     assert!(report.problems[0].message.contains("192.0.2.0/24"));
-    check(&BASE.replace(allow, "deny = [\"192.0.2.0/24\"]"), "no_effect", "ip_list[0]");
-    check(&BASE.replace(allow, "alow = []"), "unknown_key", "ip_list[0].alow");
+    check(&BASE.replace(allow, ""), "missing", "ip_list[0]");
+    check(&BASE.replace(allow, "deny = []\nalow = []"), "unknown_key", "ip_list[0].alow");
 }
 
 #[test]
