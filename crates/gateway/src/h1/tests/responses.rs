@@ -75,6 +75,8 @@ fn rfc9112_s11_1_a_response_that_could_be_two_is_broken() {
         "HTTP/1.1 200 OK\r\nX: y\nZ: a",
         "HTTP/1.1 200 OK\r\nX: y\rZ: a",
         "HTTP/1.1 200 OK\nX: y",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\nHTTP/1.1 200 OK",
+        "HTTP/1.1 200 OK\r\nX: y\n\nHTTP/1.1 200 OK",
         "HTTP/1.1 200 OK\r\nX: \0",
         "HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 5",
         "HTTP/1.1 200 OK\r\nConnection: a b",
