@@ -67,7 +67,7 @@ pub struct KeyRecord {
     pub env: String,
     /// What people call it.
     pub name: String,
-    /// HMAC-SHA-256 of the secret part under the pepper.
+    /// HMAC-SHA-256 of the whole text (id, secret and check) under the pepper.
     pub mac: [u8; 32],
     /// What it may ask for, sorted, without repeats.
     pub scopes: Vec<String>,

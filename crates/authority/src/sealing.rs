@@ -238,9 +238,9 @@ impl Pepper {
         Ok(Self::new(bytes))
     }
 
-    /// HMAC-SHA-256 of the secret part of a key.
-    pub fn mac(&self, secret: &[u8]) -> [u8; 32] {
-        let tag = hmac::sign(&self.key, secret);
+    /// HMAC-SHA-256 of the whole text of a key, so that one key's MAC is of no use for another id.
+    pub fn mac(&self, key: &[u8]) -> [u8; 32] {
+        let tag = hmac::sign(&self.key, key);
         let mut out = [0u8; 32];
         out.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
         out

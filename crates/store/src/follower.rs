@@ -66,6 +66,8 @@ pub struct Follower {
     /// Rows above the cursor that were handed out.
     early: HashSet<i64>,
     seen: u64,
+    /// Whether the last look failed; said once, not with every look.
+    failing: bool,
     contact: Contact,
 }
 
@@ -73,7 +75,8 @@ impl Follower {
     /// A follower that goes on from `cursor`, which came with a snapshot that was loaded just now.
     pub fn new(store: Store, clock: Arc<dyn Clock>, cursor: Cursor) -> Self {
         let contact = Contact(Arc::new(AtomicU64::new(clock.monotonic().0)));
-        Self { store, clock, cursor, scan: cursor, early: HashSet::new(), seen: 0, contact }
+        let early = HashSet::new();
+        Self { store, clock, cursor, scan: cursor, early, seen: 0, failing: false, contact }
     }
 
     /// Tells how long ago the feed was complete.
@@ -90,6 +93,9 @@ impl Follower {
             match self.store.changes_since(self.scan, ROWS).await {
                 Ok(page) if page.lost => return Step::Lost,
                 Ok(page) => {
+                    if std::mem::take(&mut self.failing) {
+                        tracing::info!("the change feed can be read again");
+                    }
                     let complete = page.rows.len() < usize::try_from(ROWS).unwrap_or(usize::MAX);
                     let batch = self.sort(page.rows);
                     if complete {
@@ -103,7 +109,11 @@ impl Follower {
                         continue;
                     }
                 }
-                Err(error) => tracing::warn!(%error, "the change feed cannot be read"),
+                Err(error) if !self.failing => {
+                    self.failing = true;
+                    tracing::warn!(%error, "the change feed cannot be read");
+                }
+                Err(_) => {}
             }
             self.seen = self.store.wait(self.seen, self.store.poll()).await;
         }

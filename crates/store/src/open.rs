@@ -14,10 +14,10 @@ use sqlx::{ConnectOptions, PgPool, SqlitePool};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 /// Connections that read at SQLite. Listings and the follower; a few suffice on any machine.
 const SQLITE_READERS: u32 = 4;
@@ -67,9 +67,12 @@ struct Inner {
 }
 
 enum Engine {
-    Sqlite { readers: SqlitePool, writer: mpsc::Sender<Box<dyn Job>> },
+    Sqlite { readers: SqlitePool, writer: Writer },
     Postgres { pool: PgPool, listener: AbortHandle },
 }
+
+/// The queue of the SQLite writer and its task; nothing once the store is closed.
+type Writer = Mutex<Option<(mpsc::Sender<Box<dyn Job>>, JoinHandle<()>)>>;
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -103,11 +106,23 @@ impl Store {
         Ok(Self(Arc::new(Inner { engine, signals })))
     }
 
-    /// Ends all connections. What is acknowledged is durable with or without this.
+    /// Takes no more intentions, lets those that wait finish, and ends all connections. What is acknowledged
+    /// is durable with or without this.
     pub async fn close(&self) {
         match &self.0.engine {
-            Engine::Sqlite { readers, .. } => readers.close().await,
-            Engine::Postgres { pool, .. } => pool.close().await,
+            Engine::Sqlite { readers, writer } => {
+                let taken = writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some((queue, task)) = taken {
+                    drop(queue);
+                    // It ends once those who are queueing up have their answers.
+                    let _ = task.await;
+                }
+                readers.close().await;
+            }
+            Engine::Postgres { pool, listener } => {
+                listener.abort();
+                pool.close().await;
+            }
         }
     }
 
@@ -128,7 +143,13 @@ impl Store {
     pub(crate) fn write<T: Send + 'static>(&self, work: Work<T>) -> Answer<'_, T> {
         Box::pin(async move {
             match &self.0.engine {
-                Engine::Sqlite { writer, .. } => writer::submit(writer, work).await,
+                Engine::Sqlite { writer, .. } => {
+                    let queue = {
+                        let writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                        writer.as_ref().map(|(queue, _)| queue.clone())
+                    };
+                    writer::submit(queue.ok_or_else(writer::closed)?, work).await
+                }
                 Engine::Postgres { pool, .. } => {
                     writer::at_postgres(pool, self.0.signals.clone(), work).await
                 }
@@ -191,8 +212,8 @@ async fn open_sqlite(path: &Path, now: UnixMs, signals: Arc<Signals>) -> Result<
         .await
         .map_err(port)?;
     let (writer, queue) = mpsc::channel(QUEUE);
-    tokio::spawn(writer::run(conn, queue, signals));
-    Ok(Engine::Sqlite { readers, writer })
+    let task = tokio::spawn(writer::run(conn, queue, signals));
+    Ok(Engine::Sqlite { readers, writer: Mutex::new(Some((writer, task))) })
 }
 
 async fn open_postgres(

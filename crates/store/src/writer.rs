@@ -52,22 +52,23 @@ impl<T: Send> Job for Intention<T> {
     fn finish(self: Box<Self>, end: Result<(), PortError>) {
         let Self { value, reply, .. } = *self;
         // A caller that went away does not undo what is committed.
-        let _ = reply.send(end.and_then(|()| value.ok_or_else(gone)));
+        let _ = reply.send(end.and_then(|()| value.ok_or_else(closed)));
     }
 }
 
-fn gone() -> PortError {
+pub(crate) fn closed() -> PortError {
     PortError::Unavailable("the store is closed".to_owned())
 }
 
 /// Puts an intention into the queue and waits for its end.
 pub(crate) async fn submit<T: Send + 'static>(
-    queue: &mpsc::Sender<Box<dyn Job>>,
+    queue: mpsc::Sender<Box<dyn Job>>,
     work: Work<T>,
 ) -> Result<T, PortError> {
     let (reply, answer) = oneshot::channel();
     let job = Box::new(Intention { work: Some(work), value: None, reply });
-    queue.send(job).await.map_err(|_| gone())?;
+    queue.send(job).await.map_err(|_| closed())?;
+    drop(queue);
     // The task ends between queue and answer only with the process.
     answer.await.map_err(|_| PortError::Uncertain("the store was closed".to_owned()))?
 }
@@ -145,7 +146,7 @@ pub(crate) async fn at_postgres<T: Send + 'static>(
             Ok::<_, PortError>((conn, value))
         });
         let (conn, value) = done.await.map_err(slow)??;
-        let Conn::Postgres(transaction) = conn else { return Err(gone()) };
+        let Conn::Postgres(transaction) = conn else { return Err(closed()) };
         match tokio::time::timeout(LONGEST, transaction.commit()).await {
             Ok(Ok(())) => {
                 signals.committed();
@@ -165,4 +166,108 @@ pub(crate) async fn at_postgres<T: Send + 'static>(
 fn rolled_back(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|it| it.code());
     code.is_some_and(|it| it.starts_with("23") || it.starts_with("40"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::args;
+    use crate::dialect::sqlite_options;
+    use sqlx::ConnectOptions as _;
+
+    async fn writer(folder: &tempfile::TempDir) -> Conn {
+        let options = sqlite_options(&folder.path().join("t.db"));
+        let mut conn = Conn::SqliteWriter(options.connect().await.unwrap());
+        conn.script("CREATE TABLE t (id INTEGER PRIMARY KEY, pad BLOB NOT NULL)").await.unwrap();
+        conn
+    }
+
+    /// Inserts rows of these ids, each with so many bytes.
+    fn insert(
+        ids: &'static [i64],
+        bytes: usize,
+    ) -> (Box<dyn Job>, oneshot::Receiver<Result<(), PortError>>) {
+        let (reply, answer) = oneshot::channel();
+        let work: Work<()> = Box::new(move |conn| {
+            Box::pin(async move {
+                for id in ids {
+                    let pad = vec![0u8; bytes];
+                    let sql = "INSERT INTO t (id, pad) VALUES ($1, $2)";
+                    conn.execute(sql, args![*id, pad.as_slice()]).await?;
+                }
+                Ok(())
+            })
+        });
+        (Box::new(Intention { work: Some(work), value: None, reply }), answer)
+    }
+
+    async fn ids(conn: &mut Conn) -> Vec<i64> {
+        conn.all("SELECT id FROM t ORDER BY id", args![], |row| row.int(0)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_failed_intention_leaves_no_trace_and_harms_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut conn = writer(&folder).await;
+        let mut batch = vec![insert(&[1], 1).0, insert(&[2, 1], 1).0, insert(&[3], 1).0];
+        let ends = commit_batch(&mut conn, &mut batch).await;
+        assert_eq!(ends, [Ok(()), Err(PortError::Conflict), Ok(())]);
+        assert_eq!(ids(&mut conn).await, [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_acknowledges_nothing_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut conn = writer(&folder).await;
+        conn.script("PRAGMA max_page_count = 20").await.unwrap();
+        for round in 0..4 {
+            let sizes = [[100, 200_000, 100], [200_000, 1, 1], [1, 1, 200_000], [1, 1, 1]];
+            let each: [&[i64]; 3] = [&[1], &[2], &[3]];
+            conn.script("DELETE FROM t").await.unwrap();
+            let mut batch: Vec<_> =
+                each.iter().zip(sizes[round]).map(|(ids, size)| insert(ids, size).0).collect();
+            let ends = commit_batch(&mut conn, &mut batch).await;
+            let kept: Vec<i64> =
+                (1..).zip(&ends).filter(|(_, end)| end.is_ok()).map(|(id, _)| id).collect();
+            assert_eq!(ids(&mut conn).await, kept, "round {round}: {ends:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_ends_by_itself_acknowledges_nothing_of_the_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut conn = writer(&folder).await;
+        // As SQLite does on some errors: the whole transaction is gone, and the statement fails.
+        let (reply, _answer) = oneshot::channel();
+        let work: Work<()> = Box::new(|conn| {
+            Box::pin(async move {
+                conn.script("ROLLBACK").await?;
+                Err(PortError::Unavailable("disk".to_owned()))
+            })
+        });
+        let lost = Box::new(Intention { work: Some(work), value: None, reply });
+        let mut batch: Vec<Box<dyn Job>> = vec![insert(&[1], 1).0, lost, insert(&[2], 1).0];
+        let ends = commit_batch(&mut conn, &mut batch).await;
+        assert!(ends.iter().all(Result::is_err));
+        assert!(ids(&mut conn).await.is_empty());
+        let mut batch = vec![insert(&[4], 1).0];
+        assert_eq!(commit_batch(&mut conn, &mut batch).await, [Ok(())]);
+    }
+
+    #[tokio::test]
+    async fn intentions_that_wait_share_a_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = writer(&folder).await;
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let (first, one) = insert(&[1], 1);
+        let (second, two) = insert(&[2], 1);
+        queue.send(first).await.unwrap();
+        queue.send(second).await.unwrap();
+        let signals = Arc::new(Signals::new());
+        let before = signals.feed.wait(0, Duration::ZERO).await;
+        drop(queue);
+        run(conn, waiting, signals.clone()).await;
+        assert_eq!((one.await.unwrap(), two.await.unwrap()), (Ok(()), Ok(())));
+        assert_eq!(signals.feed.wait(before, Duration::ZERO).await, before + 1, "one commit");
+    }
 }

@@ -27,6 +27,7 @@ both_engines!(
     concurrent_intentions_are_all_kept,
     a_sweep_removes_what_is_old_only,
     what_is_acknowledged_is_there_after_reopening,
+    a_closed_store_says_so,
 );
 
 async fn a_key_is_read_back_as_it_was_written(rig: Rig) {
@@ -279,4 +280,18 @@ async fn what_is_acknowledged_is_there_after_reopening(rig: Rig) {
     rig.store.create_key(key.clone(), created()).await.unwrap();
     let again = Store::open(&rig.url, START).await.unwrap();
     assert_eq!(again.key(key.id).await.unwrap(), Some(key));
+}
+
+async fn a_closed_store_says_so(rig: Rig) {
+    let waiting = rig.store.clone();
+    let waiting = tokio::spawn(async move { waiting.create_key(key(), created()).await });
+    let within = tokio::time::timeout(Duration::from_secs(30), rig.store.close()).await;
+    within.expect("closing ends");
+    let waited = waiting.await.unwrap();
+    assert!(matches!(waited, Ok(_) | Err(PortError::Unavailable(_))), "{waited:?}");
+    let write = rig.store.create_key(key(), created()).await;
+    assert!(matches!(write, Err(PortError::Unavailable(_))), "{write:?}");
+    let read = rig.store.key(key().id).await;
+    assert!(matches!(read, Err(PortError::Unavailable(_))), "{read:?}");
+    rig.store.close().await;
 }

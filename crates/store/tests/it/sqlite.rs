@@ -2,7 +2,10 @@
 
 use crate::following::{Sink, changes};
 use crate::rig::{Rig, START, created, key};
-use authority::{Change, KeyStore as _, PortError, Snapshots as _};
+use authority::{
+    Block, Change, IpEntry, KeyRecord, KeyStore as _, PortError, SnapshotSink, Snapshots as _,
+};
+use base::{Clock as _, SystemClock};
 use sqlx::{Connection as _, SqliteConnection};
 use std::os::unix::fs::PermissionsExt as _;
 use store::Follower;
@@ -49,4 +52,32 @@ async fn many_keys_load_page_by_page_and_one_more_is_heard() {
     let one = key();
     rig.store.create_key(one.clone(), created()).await.unwrap();
     assert_eq!(changes(&mut follower).await.changes[0].1, Change::KeyUpserted(one));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement: how long a million keys take to load"]
+async fn measure_a_million_keys() {
+    let rig = Rig::sqlite().await;
+    let file = rig.folder.path().join("portcullis.db");
+    let mut other = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) \
+         INSERT INTO api_keys SELECT printf('%012d', i), 'live', 'n', randomblob(32), 'echo:read', \
+         NULL, 0, NULL, NULL, NULL, 'uid:0' FROM n";
+    sqlx::raw_sql(many).execute(&mut other).await.unwrap();
+    let clock = SystemClock::new();
+    let start = clock.monotonic();
+    let mut sink = Counting(0);
+    rig.store.load(START, &mut sink).await.unwrap();
+    println!("{} keys in {:?}", sink.0, clock.monotonic().since(start));
+}
+
+struct Counting(usize);
+
+impl SnapshotSink for Counting {
+    fn expect_keys(&mut self, _: usize) {}
+    fn key(&mut self, _: KeyRecord) {
+        self.0 += 1;
+    }
+    fn block(&mut self, _: Block) {}
+    fn ip(&mut self, _: IpEntry) {}
 }
