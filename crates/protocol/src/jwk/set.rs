@@ -40,8 +40,12 @@ impl KeySet {
         };
         let (mut keys, mut skipped) = (Vec::new(), Vec::new());
         for (place, entry) in entries.iter().enumerate() {
+            // One entry says that the rest was not read.
+            if place == KEY_SET_KEYS {
+                skipped.push(Skipped { id: None, reason: SkipReason::TooMany });
+                break;
+            }
             let read = match entry {
-                _ if place >= KEY_SET_KEYS => Err(SkipReason::TooMany),
                 Value::Object(jwk) => Key::read(jwk),
                 _ => Err(SkipReason::Shape),
             };

@@ -80,12 +80,24 @@ impl<'a> Compact<'a> {
     }
 
     /// The `iss` of the payload, for the search for the right issuer and nothing else: no signature vouches
-    /// for it. [`crate::jwt::Token`] reads the payload once for both.
+    /// for it, and the other claims are not looked at yet. What is strict about them, duplicates included,
+    /// comes with [`crate::jwt::Claims::parse`].
     ///
     /// # Errors
-    /// `Malformed` when the payload is no strict JSON object, `ClaimInvalid`.
-    pub fn unverified_issuer(&self) -> Result<Option<Box<str>>, JwtError> {
-        Ok(crate::jwt::Claims::parse(&self.payload)?.issuer)
+    /// `Malformed` when the payload is no JSON object or has `iss` twice, `ClaimInvalid` when it is no
+    /// string.
+    pub fn unverified_issuer(&self) -> Result<Option<String>, JwtError> {
+        let malformed = JwtError::Malformed("the claims are not a strict JSON object");
+        // WHY: serde reads a structure from an array, too.
+        if self.payload.trim_ascii_start().first() != Some(&b'{') {
+            return Err(malformed);
+        }
+        let Payload { iss } = serde_json::from_slice(&self.payload).map_err(|_| malformed)?;
+        match iss {
+            None => Ok(None),
+            Some(Value::String(iss)) => Ok(Some(iss)),
+            Some(_) => Err(JwtError::ClaimInvalid("iss")),
+        }
     }
 
     /// [`verify`], as a method.
@@ -120,6 +132,11 @@ pub fn verify(jws: &Compact<'_>, keys: &KeySet, allowed: AlgorithmSet) -> Result
         outcome = JwtError::BadSignature;
     }
     Err(outcome)
+}
+
+#[derive(serde::Deserialize)]
+struct Payload {
+    iss: Option<Value>,
 }
 
 fn read_header(bytes: &[u8]) -> Result<Header, JwtError> {

@@ -234,6 +234,22 @@ fn the_signer_makes_what_verifies() {
     issuer.check(&token, Ok(()));
 }
 
+#[test]
+fn the_issuer_is_found_before_the_signature() {
+    let read = |payload: &str| {
+        let token = format!("{}.{}.", b64::encode(r#"{"alg":"ES256"}"#), b64::encode(payload));
+        Compact::parse(token.as_bytes(), MAX).unwrap().unverified_issuer()
+    };
+    assert_eq!(read(r#"{"a":[{}],"iss":"x"}"#), Ok(Some("x".to_owned())));
+    assert_eq!(read("{}"), Ok(None));
+    assert_eq!(read(r#"{"iss":["x"]}"#), Err(JwtError::ClaimInvalid("iss")));
+    for bad in ["", "[]", "null", "\"x\"", "[\"x\"]", "{} {}", r#"{"iss":"x","iss":"x"}"#] {
+        assert!(matches!(read(bad), Err(JwtError::Malformed(_))), "{bad}");
+    }
+    let deep = format!("{{\"a\":{}", "[".repeat(9000));
+    assert!(read(&deep).is_err());
+}
+
 proptest! {
     #[test]
     fn nothing_panics(token in proptest::collection::vec(any::<u8>(), 0..300)) {
