@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+/// Bytes of an unreadable row that are kept in the ledger; an act's event has some 500.
+const GAP_TEXT: usize = 4_096;
+
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
     id: String,
@@ -136,6 +139,28 @@ pub(crate) fn read(text: &str) -> Result<Event, PortError> {
     })
 }
 
+/// The event that was written as `text`; where it cannot be read (a newer version wrote it, or the row is
+/// damaged), a gap that holds the text, so that it neither holds up what comes after it nor is lost.
+pub(crate) fn read_or_gap(id: EventId, node: NodeId, text: &str) -> Event {
+    let unreadable = match read(text) {
+        Ok(event) if event.id == id => return event,
+        Ok(_) => "another event's id".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let field = |name: &str| {
+        let value: Option<serde_json::Value> = serde_json::from_str(text).ok();
+        value.and_then(|it| it.get(name)?.as_i64())
+    };
+    let node = field("node").and_then(|it| u32::try_from(it).ok()).map_or(node, NodeId);
+    let time = UnixMs(field("time").unwrap_or(0));
+    let mut gap = Event::new(id, time, node, Kind::Gap, base::code::LEDGER_GAP);
+    gap.outcome = Outcome::Error;
+    let end = text.floor_char_boundary(GAP_TEXT.min(text.len()));
+    let kept = text.get(..end).unwrap_or_default();
+    gap.detail = Some(format!("an outbox row cannot be read ({unreadable}): {kept}").into());
+    gap
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +203,26 @@ mod tests {
         for event in [full(), bare] {
             assert_eq!(read(&write(&event).unwrap()).unwrap(), event);
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_becomes_a_gap_that_keeps_the_text() {
+        let written = write(&full()).unwrap();
+        let read = |id, text: &str| read_or_gap(EventId(id), NodeId(1), text);
+        assert_eq!(read([7; 16], &written), full());
+        for (id, text) in [
+            ([8; 16], written.clone()),
+            ([7; 16], written.replace("\"kind\":1", "\"kind\":200")),
+            ([7; 16], "\u{e4}".repeat(5_000)),
+            ([7; 16], String::new()),
+        ] {
+            let gap = read(id, &text);
+            assert_eq!((gap.id, gap.kind), (EventId(id), Kind::Gap));
+            let kept: String = text.chars().take(100).collect();
+            assert!(gap.detail.unwrap().contains(&kept));
+        }
+        let newer = written.replace("\"kind\":1", "\"kind\":200");
+        assert_eq!(read([7; 16], &newer).time, full().time);
     }
 
     #[test]

@@ -68,15 +68,29 @@ pub struct Follower {
     seen: u64,
     /// Whether the last look failed; said once, not with every look.
     failing: bool,
+    /// Whether rows were handed out that could not be remembered, and will come again.
+    overflowing: bool,
+    /// When the present look began: the last time that `scan` was the cursor.
+    began: Monotonic,
     contact: Contact,
 }
 
 impl Follower {
     /// A follower that goes on from `cursor`, which came with a snapshot that was loaded just now.
     pub fn new(store: Store, clock: Arc<dyn Clock>, cursor: Cursor) -> Self {
-        let contact = Contact(Arc::new(AtomicU64::new(clock.monotonic().0)));
-        let early = HashSet::new();
-        Self { store, clock, cursor, scan: cursor, early, seen: 0, failing: false, contact }
+        let began = clock.monotonic();
+        Self {
+            store,
+            clock,
+            cursor,
+            scan: cursor,
+            early: HashSet::new(),
+            seen: 0,
+            failing: false,
+            overflowing: false,
+            began,
+            contact: Contact(Arc::new(AtomicU64::new(began.0))),
+        }
     }
 
     /// Tells how long ago the feed was complete.
@@ -87,21 +101,23 @@ impl Follower {
     /// Waits for changes. While the database does not answer this does not return, and the contact ages.
     /// May be cancelled at any point without losing a change.
     pub async fn next(&mut self) -> Step {
+        if std::mem::take(&mut self.overflowing) {
+            // WHY: what cannot be remembered comes with every look, and must not make it spin.
+            self.seen = self.store.wait(self.seen, self.store.poll()).await;
+        }
         loop {
-            // INVARIANT: read before the database is, so that what is read meanwhile means contact *then*.
+            // INVARIANT: read before the database is: what is complete is so as of *then*.
             let asked = self.clock.monotonic();
+            let solid = self.scan == self.cursor;
             match self.store.changes_since(self.scan, ROWS).await {
                 Ok(page) if page.lost => return Step::Lost,
                 Ok(page) => {
-                    if std::mem::take(&mut self.failing) {
-                        tracing::info!("the change feed can be read again");
+                    if solid {
+                        self.began = asked;
                     }
                     let complete = page.rows.len() < usize::try_from(ROWS).unwrap_or(usize::MAX);
-                    let batch = self.sort(page.rows);
-                    if complete {
-                        self.scan = self.cursor;
-                        self.contact.0.fetch_max(asked.0, Ordering::AcqRel);
-                    }
+                    let batch = self.sort(page.rows, solid);
+                    self.answered(complete);
                     if !batch.changes.is_empty() || !batch.passed.is_empty() {
                         return Step::Changes(batch);
                     }
@@ -119,14 +135,29 @@ impl Follower {
         }
     }
 
+    /// The database has answered; with the last page of the look, the feed is known up to its beginning.
+    fn answered(&mut self, complete: bool) {
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("the change feed can be read again");
+        }
+        if complete {
+            self.scan = self.cursor;
+            self.contact.0.fetch_max(self.began.0, Ordering::AcqRel);
+        }
+    }
+
     /// Moves the cursor over what is settled, and picks out what was not handed out yet.
-    fn sort(&mut self, rows: Vec<FeedRow>) -> Batch {
+    ///
+    /// INVARIANT: the cursor moves only while the page begins at it (`solid`). Behind a row that was not
+    /// settled, a later page may see a settled one although what lies before both has appeared in between,
+    /// unread.
+    fn sort(&mut self, rows: Vec<FeedRow>, solid: bool) -> Batch {
         let mut batch =
             Batch { changes: Vec::new(), passed: Vec::new(), early: false, cursor: self.cursor };
         for row in rows {
             let seq = row.place.seq;
             self.scan = row.place;
-            if row.settled {
+            if row.settled && solid {
                 self.cursor = row.place;
                 self.early.remove(&seq);
             } else if self.early.contains(&seq) {
@@ -135,6 +166,8 @@ impl Follower {
                 batch.early = true;
                 if self.early.len() < EARLY {
                     self.early.insert(seq);
+                } else {
+                    self.overflowing = true;
                 }
             }
             match row.change {

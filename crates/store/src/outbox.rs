@@ -18,7 +18,7 @@ const TAKE: u32 = 4_096;
 
 const PUT: &str = "INSERT INTO outbox (event_id, node, state, event) VALUES ($1, $2, 0, $3)";
 const WAITING: &str =
-    "SELECT seq, event FROM outbox WHERE node = $1 AND state = 0 ORDER BY seq LIMIT $2";
+    "SELECT seq, event, event_id FROM outbox WHERE node = $1 AND state = 0 ORDER BY seq LIMIT $2";
 const DONE: &str = "UPDATE outbox SET state = 1, done_at = $2 WHERE event_id = $1 AND state = 0";
 const BEAT: &str = "INSERT INTO nodes (id, beat, seen_at) VALUES ($1, 1, $2) \
      ON CONFLICT (id) DO UPDATE SET beat = nodes.beat + 1, seen_at = excluded.seen_at";
@@ -45,8 +45,11 @@ impl Outbox for Store {
     fn take(&self, node: NodeId, limit: u32) -> Answer<'_, Vec<OutboxRow>> {
         self.read(Box::new(move |conn| {
             let args = args![i64::from(node.0), i64::from(limit.min(TAKE))];
-            Box::pin(conn.all(WAITING, args, |row| {
-                Ok(OutboxRow { seq: row.int(0)?, event: event_row::read(row.text(1)?)? })
+            Box::pin(conn.all(WAITING, args, move |row| {
+                let (seq, text) = (row.int(0)?, row.text(1)?);
+                let id =
+                    row.blob(2)?.try_into().map_err(|_| crate::rows::corrupt("an event's id"))?;
+                Ok(OutboxRow { seq, event: event_row::read_or_gap(EventId(id), node, text) })
             }))
         }))
     }

@@ -51,6 +51,27 @@ async fn the_cursor_waits_for_open_transactions_and_changes_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cursor_does_not_jump_over_what_appeared_while_a_look_had_many_pages() {
+    let rig = Rig::postgres().await;
+    let mut follower = Follower::new(rig.store.clone(), rig.clock.clone(), Cursor::default());
+    let mut open = open_transaction(&rig, "aaaaaaaaaaaa").await;
+    let many = "INSERT INTO feed (xid, kind, subject, written_at) \
+         SELECT pg_current_xact_id()::text::bigint, 4, 'bbbbbbbbbbbb', 0 FROM generate_series(1, 1500)";
+    rig.postgres.as_ref().unwrap().psql(many).unwrap();
+    let first = changes(&mut follower).await;
+    assert_eq!((first.changes.len(), first.early), (1_000, true));
+    sqlx::raw_sql("COMMIT").execute(&mut open).await.unwrap();
+    let second = changes(&mut follower).await;
+    assert_eq!(second.changes.len(), 500);
+    assert_eq!(second.cursor, Cursor::default(), "settled, but not next to the cursor");
+    let third = changes(&mut follower).await;
+    assert!(
+        matches!(third.changes[0].1, Change::BlockRemoved(id) if id.as_str() == "aaaaaaaaaaaa")
+    );
+    assert!(third.cursor > Cursor::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_beside_an_open_transaction_misses_nothing_of_it() {
     let rig = Rig::postgres().await;
     let mut open = open_transaction(&rig, "aaaaaaaaaaaa").await;
@@ -181,6 +202,9 @@ async fn a_server_restarted_under_load_loses_nothing_acknowledged() {
         }
     }
     server.stop();
+    let contact = follower.contact();
+    let silent = tokio::time::timeout(Duration::from_secs(1), follower.next()).await;
+    assert!(silent.is_err() && contact.age(clock.monotonic()) >= Duration::from_millis(900));
     let down = rig.store.create_key(key(), created()).await;
     assert!(matches!(down, Err(PortError::Unavailable(_))), "{down:?}");
 }
