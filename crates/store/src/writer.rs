@@ -255,6 +255,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn every_commit_is_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut conn = writer(&folder).await;
+        let level = conn.one("PRAGMA synchronous", args![], |row| row.int(0)).await.unwrap();
+        assert_eq!(level, 2, "FULL");
+        let mode =
+            conn.one("PRAGMA journal_mode", args![], |row| Ok(row.text(0)?.to_owned())).await;
+        assert_eq!(mode.unwrap(), "wal");
+    }
+
+    #[tokio::test]
     async fn intentions_that_wait_share_a_commit() {
         let folder = tempfile::tempdir().unwrap();
         let conn = writer(&folder).await;

@@ -81,3 +81,29 @@ impl SnapshotSink for Counting {
     fn block(&mut self, _: Block) {}
     fn ip(&mut self, _: IpEntry) {}
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement: how many keys can be made in a second by so many callers"]
+async fn measure_group_commit() {
+    for (name, rig) in [("sqlite", Rig::sqlite().await), ("postgres", Rig::postgres().await)] {
+        for callers in [1, 8, 64] {
+            let clock = SystemClock::new();
+            let start = clock.monotonic();
+            let tasks: Vec<_> = (0..callers)
+                .map(|_| {
+                    let store = rig.store.clone();
+                    tokio::spawn(async move {
+                        for _ in 0..50 {
+                            store.create_key(key(), created()).await.unwrap();
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+            let took = clock.monotonic().since(start);
+            println!("{name}, {callers} callers: {:?} a key", took / (callers * 50));
+        }
+    }
+}
