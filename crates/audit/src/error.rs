@@ -71,3 +71,28 @@ pub enum Malformed {
     #[error("the state of the tree is malformed")]
     State,
 }
+
+/// Why the ledger could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Caller: the query cannot be answered.
+    #[error(transparent)]
+    Query(#[from] crate::query::QueryError),
+    /// Operator: bytes are not what was written; `verify` tells more.
+    #[error("{} is damaged at byte {offset}", file.display())]
+    Damaged {
+        /// The segment.
+        file: PathBuf,
+        /// Where its frame begins, or the one before it.
+        offset: u64,
+        /// What is wrong.
+        #[source]
+        what: Malformed,
+    },
+    /// Whoever asked no longer waits.
+    #[error("the query was stopped")]
+    Stopped,
+    /// The system: the files cannot be read.
+    #[error("the ledger's files cannot be read")]
+    Disk(#[from] io::Error),
+}

@@ -2,4 +2,5 @@
 
 mod fixture;
 mod power;
+mod read;
 mod write;
