@@ -4,7 +4,6 @@
 //! remembers the generation it was verified under, so a key that leaves the set takes its tokens with it.
 
 use arc_swap::ArcSwap;
-use base::Code;
 use protocol::jwk::KeySet;
 use protocol::jws::AlgorithmSet;
 use std::sync::Arc;
@@ -84,11 +83,6 @@ impl Issuer {
     /// Whether one of `audiences` counts as us.
     pub fn takes_audience(&self, audiences: &[Box<str>]) -> bool {
         audiences.iter().any(|aud| self.settings.audiences.iter().any(|ours| **aud == **ours))
-    }
-
-    /// The code for a token that names nobody here.
-    pub fn wrong_audience() -> Code {
-        base::code::TOKEN_WRONG_AUDIENCE
     }
 }
 

@@ -30,7 +30,9 @@ pub struct Parts {
     pub witness: Arc<dyn Witness>,
     /// The node's health.
     pub health: Arc<Health>,
-    /// Renders the metrics in Prometheus' text format.
+    /// The public keys of this node, a JWK set.
+    pub keys: Arc<serde_json::Value>,
+    /// Renders the metrics as OpenMetrics text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 

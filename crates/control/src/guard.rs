@@ -21,10 +21,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 
 /// All that is answered over TCP to somebody who shows no credential, and why:
-/// health for load balancers, metrics for the scraper, the description and the page for people; none holds
-/// a secret or anything personal.
-pub const PUBLIC_PATHS: [&str; 6] =
-    ["/", "/assets/portcullis.css", "/livez", "/readyz", "/metrics", "/api/openapi.json"];
+/// health for load balancers, metrics for the scraper, public keys for upstreams, the description and the
+/// page for people; none holds a secret or anything personal.
+pub const PUBLIC_PATHS: [&str; 7] = [
+    "/",
+    "/assets/portcullis.css",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/.well-known/jwks.json",
+    "/api/openapi.json",
+];
 /// What is answered under any name: a load balancer asks by address.
 const ANY_HOST: [&str; 2] = ["/livez", "/readyz"];
 

@@ -25,6 +25,13 @@ const EXHAUSTED: Duration = Duration::from_millis(50);
 /// The longest PROXY header that is read.
 const PROXY_BYTES: usize = 1024;
 
+/// What a caller without TLS reads when the gate is full.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+    content-length: 113\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
+    {\"type\":\"urn:portcullis:error:gate.overloaded\",\"title\":\"The gate is full\",\
+    \"status\":503,\"code\":\"gate.overloaded\"}\n";
+
 /// Takes connections until the listener is closed.
 pub(crate) async fn run(shard: Rc<Shard>, listener: Arc<Listener>, socket: std::net::TcpListener) {
     let socket = match TcpListener::from_std(socket) {
@@ -84,7 +91,8 @@ impl Drop for Place {
 
 fn take(shard: &Rc<Shard>, listener: &Arc<Listener>, tcp: TcpStream, peer: IpAddr) {
     let Some(place) = Place::new(shard, listener) else {
-        // Full: the connection is closed at once. An answer would cost what we have none of.
+        // Full: one try at an answer that costs no waiting, then the connection is closed.
+        let _ = tcp.try_write(FULL);
         return;
     };
     let _ = tcp.set_nodelay(true);

@@ -9,7 +9,6 @@ mod respond;
 use crate::body::{Patience, Pump, PumpError, Sink, Source};
 use crate::caller::Caller;
 use crate::connect::{Connected, connect};
-use crate::deadline::Deadline;
 use crate::exchange::{Forward, refuse};
 use crate::h1::{Conn, Wire, parse_response};
 use crate::head::{Framing, HeadLimits, Headers, RequestHead, ResponseHead, Upgrade, Version};
@@ -395,11 +394,12 @@ impl<'j, 'u> Conversation<'j, 'u> {
         // INVARIANT: the sink lives no longer than the connection in `talk`, the source no longer than the caller's.
         let mut request = Pump::new(source, sink, job.act().max_body, patience);
         let wait = job.act().timeout.unwrap_or(job.act().upstream.settings.timeout);
-        let mut deadline = Deadline::new(Instant::now() + wait);
+        let mut clock = Clock { wait, until: None, live };
         let awaited = std::future::poll_fn(|cx| {
-            poll_head(cx, &mut request, &mut answering, &mut caller, (&mut deadline, live))
+            poll_head(cx, &mut request, &mut answering, &mut caller, &mut clock)
         })
         .await;
+        live.wake_at(None);
         draft.event.bytes_in = request.moved;
         draft.event.upstream_us = draft.elapsed_us();
         let (head, body) = match awaited {
@@ -428,7 +428,25 @@ impl<'j, 'u> Conversation<'j, 'u> {
     }
 }
 
-type Timing<'t> = (&'t mut Deadline, &'t Live);
+/// How long an upstream may take to begin its answer.
+struct Clock<'t> {
+    wait: Duration,
+    /// Set once the request is sent: a slow upload is not the upstream's fault.
+    until: Option<Instant>,
+    live: &'t Live,
+}
+
+impl Clock<'_> {
+    fn is_over(&mut self) -> bool {
+        let now = Instant::now();
+        let until = *self.until.get_or_insert_with(|| {
+            let until = now + self.wait;
+            self.live.wake_at(Some(until));
+            until
+        });
+        now >= until
+    }
+}
 
 /// Sends the body on, and waits for the answer's head, the time-out, a revocation, or the caller's leaving.
 fn poll_head<'u>(
@@ -436,7 +454,7 @@ fn poll_head<'u>(
     request: &mut Pump<'_, '_>,
     answering: &mut Answering<'u>,
     caller: &mut Caller<'_>,
-    (deadline, live): Timing<'_>,
+    clock: &mut Clock<'_>,
 ) -> Poll<Result<(ResponseHead, Source<'u>), Ended>> {
     let mut sending = None;
     if !request.is_done() {
@@ -455,19 +473,16 @@ fn poll_head<'u>(
     if let Some(why) = sending {
         return Poll::Ready(Err(Ended::Upstream { why, early: true }));
     }
-    if let Some(code) = live.poll_cut(cx) {
+    if let Some(code) = clock.live.poll_cut(cx) {
         return Poll::Ready(Err(Ended::Cut(code)));
     }
     if request.is_done() {
         if caller.poll_gone(cx).is_ready() {
             return Poll::Ready(Err(Ended::Gone));
         }
-        if deadline.poll(cx).is_ready() {
+        if clock.is_over() {
             return Poll::Ready(Err(Ended::Timeout));
         }
-    } else {
-        // The clock runs from the last byte sent: a slow upload is not the upstream's fault.
-        deadline.restart();
     }
     Poll::Pending
 }

@@ -171,6 +171,18 @@ impl Sink<'_> {
         }
     }
 
+    /// Ready when the receiver has gone away. Only to be asked while nothing is expected from it.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Discard => Poll::Pending,
+            Self::H1 { conn, .. } => crate::caller::h1_gone(conn, cx),
+            Self::H2(stream) => match stream.poll_reset(cx) {
+                Poll::Ready(Ok(_)) => Poll::Ready(()),
+                _ => Poll::Pending,
+            },
+        }
+    }
+
     /// Ends the body before its time, so that the receiver can tell.
     pub(crate) fn abort(&mut self) {
         if let Self::H2(stream) = self {

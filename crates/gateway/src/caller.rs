@@ -43,6 +43,20 @@ fn append(map: &mut HeaderMap, name: &[u8], value: &[u8]) {
     }
 }
 
+/// Ready when the other side of an HTTP/1.1 connection has ended its direction, as nginx takes it: nobody is
+/// left to answer. Bytes of a next request are left alone, and a full buffer is not read further.
+pub(crate) fn h1_gone(conn: &RefCell<Conn<Stream>>, cx: &mut Context<'_>) -> Poll<()> {
+    let mut conn = conn.borrow_mut();
+    while conn.buffered().len() < crate::h1::READ_WINDOW / 2 {
+        match conn.poll_fill(cx) {
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    Poll::Pending
+}
+
 /// The side that asked.
 pub(crate) struct Caller<'a> {
     wire: CallerWire<'a>,
@@ -91,21 +105,10 @@ impl<'a> Caller<'a> {
     /// Ready when the caller has gone away. Only to be asked while no body is expected from it.
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.wire {
-            CallerWire::H1 { conn, .. } => {
-                let mut conn = conn.borrow_mut();
-                // Bytes of a next request are left alone: a full buffer is not read further.
-                while conn.buffered().len() < crate::h1::READ_WINDOW / 2 {
-                    match conn.poll_fill(cx) {
-                        Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
-                        Poll::Ready(Ok(_)) => {}
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
-                Poll::Pending
-            }
+            CallerWire::H1 { conn, .. } => h1_gone(conn, cx),
             CallerWire::H2 { respond } => match respond.poll_reset(cx) {
-                Poll::Ready(_) => Poll::Ready(()),
-                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(_)) => Poll::Ready(()),
+                _ => Poll::Pending,
             },
         }
     }

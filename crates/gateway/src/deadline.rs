@@ -6,24 +6,17 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 #[derive(Debug)]
 pub(crate) struct Deadline {
     at: Instant,
-    span: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Deadline {
     pub(crate) fn new(at: Instant) -> Self {
-        Self { at, span: at.saturating_duration_since(Instant::now()), timer: None }
-    }
-
-    /// Starts the span that it was made with anew.
-    pub(crate) fn restart(&mut self) {
-        self.at = Instant::now() + self.span;
+        Self { at, timer: None }
     }
 
     /// Moves the deadline.

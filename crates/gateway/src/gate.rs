@@ -15,7 +15,7 @@ use access::limit::Counters;
 use access::schemes::Tools;
 use access::verified::VerifiedCache;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use audit::Recorder;
+use audit::{Ledger, Recorder};
 use base::{Clock, NodeId, RequestIds};
 use protocol::sign::Signer;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -54,6 +54,8 @@ pub struct GateParts {
     pub assertion_issuer: String,
     /// The control plane's runtime, for health checks.
     pub control: tokio::runtime::Handle,
+    /// For what the gate itself has to say.
+    pub ledger: Arc<Ledger>,
     /// One for each shard.
     pub recorders: Vec<Recorder>,
 }
@@ -110,6 +112,7 @@ pub(crate) struct GateShared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: ArcSwap<Option<AccessLog>>,
     pub(crate) node: NodeId,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) assertion_issuer: String,
     pub(crate) open: AtomicUsize,
     draining: AtomicBool,
@@ -170,6 +173,7 @@ impl Gate {
             metrics: parts.metrics,
             log: ArcSwap::from_pointee(parts.log),
             node: parts.node,
+            ledger: parts.ledger,
             assertion_issuer: parts.assertion_issuer,
             open: AtomicUsize::new(0),
             draining: AtomicBool::new(false),

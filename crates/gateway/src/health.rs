@@ -7,7 +7,7 @@ use crate::head::HeadLimits;
 use crate::settings::HealthSettings;
 use crate::stream::Stream;
 use crate::upstream::Upstream;
-use base::{Code, EventId, code};
+use base::{Code, Event, EventId, Kind, Outcome, code};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -64,20 +64,23 @@ async fn watch(gate: Arc<GateShared>, upstream: Arc<Upstream>, health: HealthSet
             let healthy = server.healthy.load(Ordering::Relaxed);
             if healthy && *streak <= -i64::from(health.unhealthy) {
                 server.healthy.store(false, Ordering::Relaxed);
-                tell(&gate, &upstream, index, code::UPSTREAM_DOWN);
+                tell(&gate, &upstream, index, (code::UPSTREAM_DOWN, Outcome::Error));
             } else if !healthy && *streak >= i64::from(health.healthy) {
                 server.healthy.store(true, Ordering::Relaxed);
-                tell(&gate, &upstream, index, code::UPSTREAM_UP);
+                tell(&gate, &upstream, index, (code::UPSTREAM_UP, Outcome::Allow));
             }
         }
     }
 }
 
-fn tell(gate: &GateShared, upstream: &Upstream, index: usize, code: Code) {
+fn tell(gate: &GateShared, upstream: &Upstream, index: usize, (code, outcome): (Code, Outcome)) {
     let server = upstream.server(index).map_or("", |server| &server.authority);
     tracing::warn!(upstream = %upstream.settings.name, server, code = code.as_str(), "health");
-    if EventId::random().is_ok() {
-        gate.metrics.denied(code.as_str());
+    if let Ok(id) = EventId::random() {
+        let mut event = Event::new(id, gate.clock.now(), gate.node, Kind::System, code);
+        event.outcome = outcome;
+        event.detail = Some(format!("{} {server}", upstream.settings.name).into());
+        gate.ledger.record(event);
     }
 }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often live exchanges are judged again. A revocation must reach them within a second.
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);
@@ -17,6 +18,8 @@ pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 struct Entry {
     credentials: Vec<Arc<Credential>>,
     cut: Option<Code>,
+    /// When the exchange is to be woken because it waits for an upstream's answer.
+    deadline: Option<Instant>,
     waker: Option<Waker>,
 }
 
@@ -33,7 +36,12 @@ pub(crate) struct Live {
 
 impl LiveIndex {
     pub(crate) fn enter(&self, credentials: Vec<Arc<Credential>>) -> Live {
-        let key = self.0.borrow_mut().insert(Entry { credentials, cut: None, waker: None });
+        let key = self.0.borrow_mut().insert(Entry {
+            credentials,
+            cut: None,
+            deadline: None,
+            waker: None,
+        });
         Live { index: self.clone(), key }
     }
 
@@ -41,11 +49,21 @@ impl LiveIndex {
         self.0.borrow().len()
     }
 
-    /// Cuts what is not good any more.
+    /// Cuts what is not good any more, and wakes what has waited for long enough.
+    ///
+    /// WHY: one sweep over all exchanges costs less than a timer for each; a time-out of seconds may be a
+    /// quarter of one late.
     pub(crate) fn sweep(&self, keys: &Keys, blocks: &Blocks, now: UnixMs) {
+        let at_now = Instant::now();
         for (_, entry) in self.0.borrow_mut().iter_mut() {
             if entry.cut.is_some() {
                 continue;
+            }
+            if entry.deadline.is_some_and(|at| at <= at_now) {
+                entry.deadline = None;
+                if let Some(waker) = entry.waker.take() {
+                    waker.wake();
+                }
             }
             let verdict =
                 entry.credentials.iter().find_map(|it| still_good(it, keys, blocks, now).err());
@@ -60,6 +78,13 @@ impl LiveIndex {
 }
 
 impl Live {
+    /// The task is to be woken at `at`, give or take a sweep.
+    pub(crate) fn wake_at(&self, at: Option<Instant>) {
+        if let Some(entry) = self.index.0.borrow_mut().get_mut(self.key) {
+            entry.deadline = at;
+        }
+    }
+
     /// Why the exchange must end, if it must; else the task is woken when it has to.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Option<Code> {
         let mut entries = self.index.0.borrow_mut();

@@ -91,6 +91,10 @@ impl Pool {
         self.idle.borrow_mut().retain(|(upstream, _), list| match alive.get(upstream) {
             Some(idle) => {
                 list.retain(|(since, _)| now.duration_since(*since) <= *idle);
+                // What has not been used for a moment holds no buffers.
+                list.iter_mut()
+                    .filter(|(since, _)| now.duration_since(*since) > Duration::from_secs(1))
+                    .for_each(|(_, conn)| conn.park());
                 !list.is_empty()
             }
             None => false,

@@ -53,8 +53,10 @@ enum NoHead {
 pub(crate) async fn h1(connection: Rc<Connection>, conn: Conn<Stream>) {
     let conn = RefCell::new(conn);
     let mut first = true;
+    // WHY: one timer for the connection's whole life: moving it on costs nothing, arming it does.
+    let mut timer = Deadline::new(Instant::now() + connection.listener.settings().timeouts.head);
     loop {
-        match next_head(&connection, &conn, first).await {
+        match next_head(&connection, &conn, &mut timer, first).await {
             Ok(mut head) => {
                 if connection.shard.gate.is_draining() {
                     head.keep_alive = false;
@@ -84,14 +86,15 @@ pub(crate) async fn h1(connection: Rc<Connection>, conn: Conn<Stream>) {
 async fn next_head(
     connection: &Connection,
     conn: &RefCell<Conn<Stream>>,
+    timer: &mut Deadline,
     first: bool,
 ) -> Result<RequestHead, NoHead> {
     let timeouts = connection.listener.settings().timeouts;
     let gate = &connection.shard.gate;
     let mut began = false;
-    let mut deadline: Option<Deadline> = None;
+    let mut waiting = first;
     let mut parked = false;
-    let _idle = (!first).then(|| connection.shard.idle.enter());
+    let idle = connection.shard.idle.enter();
     std::future::poll_fn(|cx| {
         let mut conn = conn.borrow_mut();
         loop {
@@ -121,13 +124,11 @@ async fn next_head(
             if silent && gate.is_draining() {
                 return Poll::Ready(Err(NoHead::End));
             }
-            if let Some(idle) = &_idle {
-                idle.register(cx);
-            }
+            idle.register(cx);
             let now = Instant::now();
-            let timer = deadline.get_or_insert_with(|| {
-                Deadline::new(now + if first { timeouts.head } else { PARK.min(timeouts.idle) })
-            });
+            if !std::mem::replace(&mut waiting, true) {
+                timer.set(now + PARK.min(timeouts.idle));
+            }
             if !silent && !began {
                 // INVARIANT: the clock of a head starts with its first byte and is never wound up again.
                 began = true;

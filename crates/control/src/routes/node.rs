@@ -38,6 +38,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         },
         Endpoint {
             method: "get",
+            path: "/.well-known/jwks.json",
+            handler: get(keys),
+            operation: Operation::new("node", "The keys that this node signs assertions with")
+                .open()
+                .answers(200, "A JWK set (RFC 7517 §5)", "Anything"),
+        },
+        Endpoint {
+            method: "get",
             path: "/api/openapi.json",
             handler: get(description),
             operation: Operation::new("node", "This description").open().answers(
@@ -59,7 +67,12 @@ async fn ready(State(api): State<Api>) -> Result<Response, Problem> {
 
 async fn metrics(State(api): State<Api>) -> Response {
     let text = (api.metrics)();
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, kind)], text).into_response()
+}
+
+async fn keys(State(api): State<Api>) -> Response {
+    json(StatusCode::OK, &*api.keys)
 }
 
 async fn description() -> Response {

@@ -35,6 +35,7 @@ fn the_contracts_paths_are_described() {
     let expect = [
         "delete /api/v1/blocks/{id}",
         "delete /api/v1/ip/entries/{id}",
+        "get /.well-known/jwks.json",
         "get /api/openapi.json",
         "get /api/v1/audit/events",
         "get /api/v1/blocks",

@@ -334,6 +334,7 @@ pub(crate) fn world_of(authority: Arc<dyn Admin>) -> World {
         ip_test: Arc::new(FakeIps),
         witness: witness.clone(),
         health: health.clone(),
+        keys: Arc::new(serde_json::json!({ "keys": [] })),
         metrics: Arc::new(|| "portcullis_up 1\n".to_owned()),
     });
     World { admin: Arc::default(), ledger, witness, health, api }

@@ -89,6 +89,8 @@ fn poll_bodies(
             // Whoever fails on the way up, the answer decides how it ends.
             Poll::Ready(_) | Poll::Pending => {}
         }
+    } else if response.sink.poll_gone(cx).is_ready() {
+        return Poll::Ready(Done::Caller(PumpError::Sink("the caller went away".to_owned())));
     }
     match live.poll_cut(cx) {
         Some(code) => Poll::Ready(Done::Cut(code)),

@@ -1,5 +1,6 @@
 //! `[[listener]]`: where requests come in.
 
+use super::pem::read_pair;
 use super::problem::ProblemCode;
 use super::reader::{At, Field, Named, Reader, Section};
 use super::url::WebUrl;
@@ -43,7 +44,7 @@ pub struct Listener {
 }
 
 /// Files of a certificate chain and its key, PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsFiles {
     /// The chain, leaf first.
     pub cert: PathBuf,
@@ -129,8 +130,9 @@ fn read_listener(
         Some(bind)
     });
     let public_url = section.read(reader, "public_url", Reader::origin);
-    let tls = section.read(reader, "tls", read_tls);
-    let has_tls = tls.is_some();
+    let has_tls = section.has("tls");
+    // A `tls` that cannot be read is an error already; it must not also count as none.
+    let tls = section.read(reader, "tls", read_tls).or_else(|| has_tls.then(TlsFiles::default));
     let proxies = section.read(reader, "proxies", read_proxies);
     let max_connections = section
         .read(reader, "max_connections", |reader, field| reader.integer(field, 1, 1_000_000));
@@ -205,27 +207,9 @@ fn read_tls(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<TlsFiles> {
         later(reader, "ACME");
         return None;
     }
-    let cert =
-        table.require(reader, "cert", |reader, field| read_pem(reader, field, "CERTIFICATE"));
-    let key = table.require(reader, "key", |reader, field| read_pem(reader, field, "PRIVATE KEY"));
+    let pair = read_pair(reader, &mut table);
     table.finish(reader);
-    Some(TlsFiles { cert: cert?, key: key? })
-}
-
-/// A PEM file that holds a block of the kind; its bytes are parsed where they are used.
-pub(super) fn read_pem(reader: &mut Reader<'_>, field: &Field<'_>, kind: &str) -> Option<PathBuf> {
-    let (path, bytes) = reader.file(field)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let found = text.lines().any(|line| {
-        line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&format!("{kind}-----"))
-    });
-    if !found {
-        let shown = path.display();
-        let message = format!("{shown} holds no PEM block `{kind}`");
-        reader.problem(ProblemCode::Unreadable, &field.at, message);
-        return None;
-    }
-    Some(path)
+    pair.map(|(cert, key)| TlsFiles { cert, key })
 }
 
 fn read_client_certificates(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<()> {

@@ -12,6 +12,7 @@ mod header;
 mod issuer;
 mod lint;
 mod listener;
+mod pem;
 mod problem;
 mod reader;
 mod route;

@@ -186,13 +186,14 @@ fn read_jwt(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<JwtRule> {
     let at = table.at.clone();
     table.finish(reader);
     let scopes = scopes?;
+    let issuer = issuer?;
     if scopes.is_empty() && claims.is_empty() {
-        let name = issuer.as_deref().unwrap_or_default();
+        let name = &issuer;
         let message =
             format!("every token of {name:?} passes: no scopes and no claims are asked for");
         reader.hinted(ProblemCode::NoScopes, &at, message, "add scopes = [\"…\"]");
     }
-    Some(JwtRule { issuer: issuer?, scopes, audience: audience.unwrap_or_default(), claims })
+    Some(JwtRule { issuer, scopes, audience: audience.unwrap_or_default(), claims })
 }
 
 /// The scopes of a rule, empty when the key is absent; `None` when it cannot be read.

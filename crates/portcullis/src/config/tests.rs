@@ -3,6 +3,7 @@
 use super::*;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 mod accepted;
 pub(super) mod guide;
@@ -19,13 +20,15 @@ struct Around {
 
 impl Around {
     fn usual() -> Self {
-        let pem = |kind: &str| format!("-----BEGIN {kind}-----\nAA==\n-----END {kind}-----\n");
+        let (certificate, key) = pair();
         let file =
             |name: &str, text: String| (PathBuf::from("/etc/gate").join(name), text.into_bytes());
         Self {
             files: HashMap::from([
-                file("server.pem", pem("CERTIFICATE")),
-                file("server.key", pem("PRIVATE KEY")),
+                file("server.pem", certificate),
+                file("server.key", key),
+                file("other.key", other_key()),
+                file("odd.pem", ODD.to_owned()),
                 file("jwks.json", KEYS.to_owned()),
                 file("odd.json", r#"{"keys":[{"kty":"oct","k":"AA"}]}"#.to_owned()),
                 file("empty.json", r#"{"keys":[]}"#.to_owned()),
@@ -35,6 +38,25 @@ impl Around {
             variables: HashMap::from([("GATE_SECRET".to_owned(), "hunter2".to_owned())]),
         }
     }
+}
+
+/// PEM around something that is no certificate.
+const ODD: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+
+/// A certificate and its key, made once.
+fn pair() -> (String, String) {
+    static PAIR: OnceLock<(String, String)> = OnceLock::new();
+    let make = || {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    };
+    PAIR.get_or_init(make).clone()
+}
+
+/// A key of nobody.
+fn other_key() -> String {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| rcgen::KeyPair::generate().unwrap().serialize_pem()).clone()
 }
 
 impl Surroundings for Around {

@@ -1,6 +1,6 @@
 //! `[[upstream]]`: the services behind the gate.
 
-use super::listener::read_pem;
+use super::pem::read_roots;
 use super::problem::ProblemCode;
 use super::reader::{Field, Named, Reader, Section};
 use super::text::host_name;
@@ -203,7 +203,7 @@ fn read_target(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<WebUrl> {
 
 fn read_tls(reader: &mut Reader<'_>, field: &Field<'_>, secure: bool) -> Option<UpstreamTls> {
     let mut table = reader.table(field)?;
-    let ca = table.read(reader, "ca", |reader, field| read_pem(reader, field, "CERTIFICATE"));
+    let ca = table.read(reader, "ca", read_roots);
     let server_name = table.read(reader, "server_name", |reader, field| {
         let text = reader.text(field)?;
         let name = host_name(&text);

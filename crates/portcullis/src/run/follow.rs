@@ -19,6 +19,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 const BEAT: Duration = Duration::from_secs(5);
 /// How often rows that nobody needs are swept away.
 const SWEEP: Duration = Duration::from_secs(60);
+/// Keys that ended no longer ago are kept, so that their holders are told why.
+const ENDED: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How often it is asked whether the feed is lost.
 const WATCH: Duration = Duration::from_millis(250);
 
@@ -31,7 +33,10 @@ pub(super) async fn load(
     clock: &Arc<dyn Clock>,
 ) -> Result<(Loaded, Follower), String> {
     let mut loaded = Loaded::default();
-    let cursor = store.load(clock.now(), &mut loaded).await.map_err(|error| error.to_string())?;
+    let cursor = store
+        .load(clock.now().minus(ENDED), &mut loaded)
+        .await
+        .map_err(|error| error.to_string())?;
     Ok((loaded, Follower::new(store.clone(), clock.clone(), cursor)))
 }
 
@@ -48,18 +53,22 @@ pub(super) async fn feed(
                 state.apply(&batch.changes);
                 applied.mark(&batch);
             }
-            Step::Lost => match load(&store, &clock).await {
-                Ok((loaded, next)) => {
-                    state.reload(loaded);
-                    follower = next;
-                    *contact.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                        follower.contact();
+            Step::Lost => {
+                let loading = applied.loading();
+                match load(&store, &clock).await {
+                    Ok((loaded, next)) => {
+                        state.reload(loaded);
+                        applied.loaded(&loading);
+                        follower = next;
+                        *contact.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                            follower.contact();
+                    }
+                    Err(why) => {
+                        tracing::error!(why, "the state cannot be loaded again");
+                        tokio::time::sleep(AGAIN).await;
+                    }
                 }
-                Err(why) => {
-                    tracing::error!(why, "the state cannot be loaded again");
-                    tokio::time::sleep(AGAIN).await;
-                }
-            },
+            }
         }
     }
 }

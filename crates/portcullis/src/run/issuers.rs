@@ -85,10 +85,13 @@ impl Issuers {
             KeySource::File(path) => tokio::fs::read(path)
                 .await
                 .map_err(|error| format!("{}: {error}", path.display()))?,
-            KeySource::Uri(uri) => self.document(uri.clone()).await?,
+            KeySource::Uri(uri) => self.document(uri.clone(), true).await?,
             KeySource::Discovery => {
-                let uri = self.discover(&issuer.settings.issuer).await?;
-                self.document(uri).await?
+                let own = &issuer.settings.issuer;
+                let uri = self.discover(own).await?;
+                // Metadata comes from outside: only at the issuer's own origin may it lead inward.
+                let operator = origin(&uri) == origin(own);
+                self.document(uri, operator).await?
             }
         };
         let set = KeySet::parse(&document).map_err(|error| error.to_string())?;
@@ -103,7 +106,7 @@ impl Issuers {
     async fn discover(&self, issuer: &str) -> Result<String, String> {
         let mut why = String::new();
         for place in Discovery::places(issuer) {
-            let found = match self.document(place).await {
+            let found = match self.document(place, true).await {
                 Ok(document) => {
                     Discovery::parse(&document, issuer).map_err(|error| error.to_string())
                 }
@@ -117,13 +120,13 @@ impl Issuers {
         Err(why)
     }
 
-    async fn document(&self, url: String) -> Result<Vec<u8>, String> {
+    async fn document(&self, url: String, operator: bool) -> Result<Vec<u8>, String> {
         let request = FetchRequest {
             url,
             form: None,
             basic: None,
             accept: "application/json",
-            operator: true,
+            operator,
             timeout: PATIENCE,
             max_bytes: limits::DOCUMENT_BYTES,
         };
@@ -163,7 +166,10 @@ impl Issuers {
         let request = FetchRequest {
             url: settings.url.as_str().to_owned(),
             form: Some(form),
-            basic: Some((settings.client_id.clone(), settings.client_secret.clone())),
+            basic: Some((
+                form_encoded(&settings.client_id),
+                Secret::new(form_encoded(settings.client_secret.expose())),
+            )),
             accept: "application/json",
             operator: true,
             timeout: PATIENCE,
@@ -252,4 +258,28 @@ pub(super) async fn keep(issuers: Arc<Issuers>, state: Arc<State>) {
 
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Scheme, host and port of a URL as it is written.
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(start..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| start + at);
+    url.get(..end).unwrap_or(url)
+}
+
+/// RFC 6749 §2.3.1: id and secret are form-encoded before they become HTTP Basic's user and password.
+fn form_encoded(text: &str) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => {
+                out.push(char::from(byte));
+            }
+            b' ' => out.push('+'),
+            // Writing to a string cannot fail.
+            _ => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+    out
 }

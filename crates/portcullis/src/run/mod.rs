@@ -1,6 +1,5 @@
 //! `portcullis up`: everything wired together, started in order, stopped in order.
 
-mod admin;
 mod answers;
 mod compile;
 mod events;
@@ -18,7 +17,7 @@ use access::schemes::{Tools, api_key};
 use access::verified::Fingerprints;
 use audit::{Ledger, LedgerOptions};
 use authority::{Authority, Keyring};
-use base::{Clock, NodeId, SystemClock, code};
+use base::{Clock, NodeId, Secret, SystemClock, code};
 use control::{Api, ControlSocket, Health, Names, Parts, Up};
 use events::Events;
 use gateway::{AccessLog, Gate, GateParts, Metrics};
@@ -176,6 +175,8 @@ async fn run(
     let state = Arc::new(State::new(loaded, compiled));
     let resolve: Arc<dyn base::Resolve> = Arc::new(outbound::DnsResolve::system().map_err(text)?);
     let fetch = Arc::new(outbound::HttpFetch::new(resolve.clone(), None).map_err(text)?);
+    let signer = Arc::new(assertion_signer(&keyring.identity.seed)?);
+    let keys = Arc::new(serde_json::json!({ "keys": [signer.key().public().to_json()] }));
     let issuers = Arc::new(issuers::Issuers::new(fetch, clock.clone(), events.clone()));
     issuers.configure(&config.issuers);
     let gate = Gate::start(
@@ -191,9 +192,10 @@ async fn run(
             metrics: metrics.clone(),
             log: access_log(&config)?,
             node,
-            assertions: Some(Arc::new(assertion_signer()?)),
+            assertions: Some(signer),
             assertion_issuer: config.server.public_url.as_str().to_owned(),
             control: tokio::runtime::Handle::current(),
+            ledger: ledger.clone(),
             recorders,
         },
         &listeners,
@@ -211,7 +213,7 @@ async fn run(
     let health = Arc::new(Health::starting());
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let api = Api::new(Parts {
-        admin: Arc::new(admin::Acts { authority }),
+        admin: authority,
         applied: Arc::new(answers::InForce(applied.clone())),
         ledger: Arc::new(ledger::Reads::new(data.join("ledger"), running.ledger.clone())),
         ip_test: Arc::new(answers::Lists {
@@ -220,6 +222,7 @@ async fn run(
         }),
         witness: Arc::new(answers::Seen(running.events.clone())),
         health: health.clone(),
+        keys,
         metrics: {
             let (metrics, ledger) = (running.metrics.clone(), running.ledger.clone());
             Arc::new(move || ledger::metrics(&metrics, &ledger))
@@ -299,8 +302,12 @@ fn shards() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(SHARDS)
 }
 
-fn assertion_signer() -> Result<Signer, Failure> {
-    let key = SigningKey::generate(protocol::Algorithm::Es256).map_err(text)?;
+/// The node's key signs assertions to upstreams; its public half is at `/.well-known/jwks.json`.
+fn assertion_signer(seed: &Secret<[u8; 32]>) -> Result<Signer, Failure> {
+    // RFC 8410 §7: the PKCS#8 of an Ed25519 key is a fixed head and the seed.
+    const HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let der = Secret::new([HEAD.as_slice(), seed.expose()].concat());
+    let key = SigningKey::from_pkcs8(protocol::Algorithm::EdDsa, &der).map_err(text)?;
     Ok(Signer::new(Arc::new(key), "portcullis-assertion+jwt"))
 }
 
@@ -354,12 +361,15 @@ fn announce(up: &Up, defaults: bool, data: &Path, json: bool) {
                 true => String::new(),
                 false => format!(" --data {}", data.display()),
             };
+            // As it was called, so that what is printed can be typed as it stands.
+            let program = std::env::args().next().filter(|it| it.contains('/'));
+            let program = program.as_deref().unwrap_or("portcullis");
             text.push_str(&format!(
-                "\nTry it, in another terminal:\n\n  curl -i {base}/echo/hello\n      \
-                 401, and it says what is missing\n\n  \
-                 portcullis key create --name first --scope echo:read{folder}\n      \
-                 makes an API key and shows it once\n\n  \
-                 curl -i {base}/echo/hello -H \"Authorization: Bearer KEY\"\n      \
+                "\nTry it, in another terminal:\n\n  \
+                 curl -i {base}/echo/hello\n      401, and it says what is missing\n\n  \
+                 KEY=$({program} key create --name first --scope echo:read{folder} | head -1)\n      \
+                 makes an API key; it is shown this once\n\n  \
+                 curl -i {base}/echo/hello -H \"Authorization: Bearer $KEY\"\n      \
                  200, with what an upstream would be told\n"
             ));
         }

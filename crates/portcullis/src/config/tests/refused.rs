@@ -60,6 +60,13 @@ fn listener() {
         ("tls = { acme = \"x\" }", "not_available", "listener[0].tls"),
         ("tls = { cert = \"server.pem\" }", "missing", "listener[0].tls"),
         ("tls = { cert = \"no.pem\", key = \"server.key\" }", "unreadable", "listener[0].tls.cert"),
+        ("tls = { cert = \"server.pem\", key = \"other.key\" }", "unreadable", "listener[0].tls"),
+        ("tls = { cert = \"odd.pem\", key = \"server.key\" }", "unreadable", "listener[0].tls"),
+        (
+            "tls = { cert = \"server.pem\", key = \"server.pem\" }",
+            "unreadable",
+            "listener[0].tls.key",
+        ),
         (
             "tls = { cert = \"server.key\", key = \"server.key\" }",
             "unreadable",
@@ -103,6 +110,8 @@ fn listener() {
     }
     let none = BASE.replace("[[listener]]\nname = \"api\"\nbind = \"127.0.0.1:8000\"\n", "");
     check(&none, "missing", "");
+    let broken = with("listener", "tls = { cert = \"no.pem\", key = \"server.key\" }");
+    check(&broken.replace("127.0.0.1:8000", "0.0.0.0:8000"), "unreadable", "listener[0].tls.cert");
     check(
         &BASE.replace("bind = \"127.0.0.1:8000\"", "bind = \"0.0.0.0:8000\""),
         "plain_credential",
@@ -199,6 +208,8 @@ fn upstream() {
         check(&BASE.replace(servers, text), code, &format!("upstream[0].{path}"));
     }
     check(&BASE.replace(servers, ""), "missing", "upstream[0]");
+    let secure = "servers = [\"https://x.example\"]\ntls = { ca = \"odd.pem\" }";
+    check(&BASE.replace(servers, secure), "unreadable", "upstream[0].tls.ca");
     for (text, code, path) in [
         ("protocol = \"http2\"", "value", "protocol"),
         ("tls = { server_name = \"x.example\" }", "conflict", "tls"),
