@@ -19,6 +19,7 @@ mod route;
 mod rule;
 mod secret;
 mod server;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -8,6 +8,7 @@
 
 use super::problem::{PROBLEMS, Problem, ProblemCode};
 use super::secret::Surroundings;
+use super::syntax::settle;
 use super::text::nearest;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -204,7 +205,7 @@ impl<'a> Reader<'a> {
             problem.source = self.shown_line(problem.line);
         }
         problems.sort_by_key(|problem| problem.offset);
-        problems
+        settle(self.text, problems)
     }
 
     /// The text of a line, unless it may hold a secret.

@@ -61,13 +61,14 @@ pub(super) fn show_duration(span: Duration) -> String {
     format!("{millis}ms")
 }
 
-/// A DNS name in lower case (RFC 1123 §2.1): labels of letters, digits and inner hyphens. One trailing dot is
-/// not taken, since a name with it compares unequal to one without.
+/// A DNS name in lower case (RFC 1123 §2.1): labels of letters, digits, inner hyphens and, since services in
+/// private networks bear such names, `_`. A trailing dot is not taken: a name with it compares unequal to one
+/// without.
 pub(super) fn host_name(text: &str) -> Option<String> {
     let label = |label: &str| {
-        let edge = |c: Option<u8>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        let edge = |c: Option<u8>| c.is_some_and(|c| c != b'-');
         (1..=63).contains(&label.len())
-            && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+            && label.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
             && edge(label.bytes().next())
             && edge(label.bytes().next_back())
     };
@@ -163,7 +164,7 @@ mod tests {
     #[test]
     fn hosts() {
         assert_eq!(host_name("API.Example.com").as_deref(), Some("api.example.com"));
-        for text in ["", "a..b", "a.", "-a.com", "a_b.com", "127.1", "x.0x7f", "a b"] {
+        for text in ["", "a..b", "a.", "-a.com", "a-.com", "127.1", "x.0x7f", "a b"] {
             assert_eq!(host_name(text), None, "{text}");
         }
     }

@@ -188,7 +188,7 @@ mod tests {
             "http://[::1",
             "http://[x]",
             "http://a b",
-            "http://a_b",
+            "http://-a",
             "http://x\\y",
             "https://ä",
             "http://127.1/",

@@ -215,7 +215,7 @@ async fn run(
     let api = Api::new(Parts {
         admin: authority,
         applied: Arc::new(answers::InForce(applied.clone())),
-        ledger: Arc::new(ledger::Reads::new(data.join("ledger"), running.ledger.clone())),
+        ledger: Arc::new(ledger::Reads::new(data.join("ledger"), running.clock.clone())),
         ip_test: Arc::new(answers::Lists {
             state: running.state.clone(),
             clock: running.clock.clone(),

@@ -95,3 +95,20 @@ fn problems_are_bounded() {
     let report = report(&text);
     assert_eq!(report.problems.len(), PROBLEMS);
 }
+
+#[test]
+fn what_follows_from_a_mistake_of_syntax_is_left_out() {
+    let lines = |text: &str| {
+        let report = report(text);
+        assert!(report.config.is_none());
+        report.problems.iter().map(|it| (it.line, it.code.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(lines("hello"), [(1, "syntax")]);
+    assert_eq!(lines(&BASE.replace("name = \"api\"", "name = \"api")), [(5, "syntax")]);
+    // An array without an end swallows what follows.
+    assert_eq!(lines(&BASE.replace("9000\"]", "9000\"")), [(21, "syntax"), (27, "syntax")]);
+    // A section without a name is missed by nobody while it cannot be read.
+    assert_eq!(lines(&BASE.replace("name = \"orders\"", "name: \"orders\"")), [(17, "syntax")]);
+    let both = BASE.replace("name = \"corp\"", "name = corp").replace("[\"GET\"]", "[\"get\"]");
+    assert_eq!(lines(&both), [(9, "syntax"), (24, "value")]);
+}
