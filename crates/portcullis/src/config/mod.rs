@@ -132,9 +132,8 @@ fn read(text: &str, mut reader: Reader<'_>, builtin: bool) -> Report {
         reader.problem(ProblemCode::Syntax, &at, error.message());
     }
     let config = read_sections(&mut reader, Section::root(document.get_ref()), builtin);
-    let problems = reader.into_problems();
-    let sound = !problems.iter().any(Problem::is_error);
-    Report { config: config.filter(|_| sound), problems }
+    let sound = errors.is_empty() && !reader.failed();
+    Report { config: config.filter(|_| sound), problems: reader.into_problems() }
 }
 
 fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) -> Option<Config> {

@@ -6,7 +6,7 @@
 //! Invariant: every key that a section asks for is known, every other is a problem, so a key can neither be
 //! forgotten nor ignored.
 
-use super::problem::{PROBLEMS, Problem, ProblemCode};
+use super::problem::{PROBLEMS, Problem, ProblemCode, Severity};
 use super::secret::Surroundings;
 use super::syntax::settle;
 use super::text::nearest;
@@ -78,6 +78,7 @@ pub(super) struct Reader<'a> {
     base: PathBuf,
     around: &'a dyn Surroundings,
     problems: Vec<Problem>,
+    failed: bool,
     secrets: Vec<Range<usize>>,
     names: HashMap<Named, HashMap<String, usize>>,
 }
@@ -92,6 +93,7 @@ impl<'a> Reader<'a> {
             base: base.to_path_buf(),
             around,
             problems: Vec::new(),
+            failed: false,
             secrets: Vec::new(),
             names: HashMap::new(),
         }
@@ -124,8 +126,15 @@ impl<'a> Reader<'a> {
     }
 
     fn note(&mut self, code: ProblemCode, at: &At, message: String, hint: Option<String>) {
+        let severity = code.severity();
+        let first_error = severity == Severity::Error && !self.failed;
+        self.failed |= first_error;
         if self.problems.len() >= PROBLEMS {
-            return;
+            // WHY: a thousand warnings must not hide that there is an error.
+            if !first_error {
+                return;
+            }
+            self.problems.pop();
         }
         let (line, column) = self.place(at.span.start);
         let start = floor_boundary(self.text, at.span.start);
@@ -133,7 +142,6 @@ impl<'a> Reader<'a> {
         let covered = self.text.get(start..end).unwrap_or_default();
         let first = covered.lines().next().unwrap_or_default();
         let path = at.path.clone();
-        let severity = code.severity();
         self.problems.push(Problem {
             severity,
             code,
@@ -196,6 +204,11 @@ impl<'a> Reader<'a> {
             format!("no [[{section}]] is named {name:?}"),
             hint,
         );
+    }
+
+    /// Whether there was an error, be it listed or not.
+    pub(super) fn failed(&self) -> bool {
+        self.failed
     }
 
     /// All problems in the order of the file.

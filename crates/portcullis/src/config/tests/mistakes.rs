@@ -108,7 +108,24 @@ fn what_follows_from_a_mistake_of_syntax_is_left_out() {
     // An array without an end swallows what follows.
     assert_eq!(lines(&BASE.replace("9000\"]", "9000\"")), [(21, "syntax"), (27, "syntax")]);
     // A section without a name is missed by nobody while it cannot be read.
-    assert_eq!(lines(&BASE.replace("name = \"orders\"", "name: \"orders\"")), [(17, "syntax")]);
+    assert_eq!(lines(&BASE.replace("name = \"orders\"", "name: \"orders\"")), [(18, "syntax")]);
     let both = BASE.replace("name = \"corp\"", "name = corp").replace("[\"GET\"]", "[\"get\"]");
     assert_eq!(lines(&both), [(9, "syntax"), (24, "value")]);
+}
+
+#[test]
+fn a_thousand_warnings_do_not_hide_an_error() {
+    let mut text = BASE.to_owned();
+    for i in 0..PROBLEMS + 10 {
+        text.push_str(&format!(
+            "[[route]]\nname = \"p{i}\"\npath = \"/p{i}\"\nupstream = \"orders\"\naccess = {{ api_key = {{}} }}\n"
+        ));
+    }
+    assert!(sound(&text).routes.len() > PROBLEMS);
+    text.push_str("[[route]]\nname = \"open\"\npath = \"/open\"\nupstream = \"orders\"\n");
+    let report = report(&text);
+    assert_eq!(
+        (report.config.is_none(), report.errors(), report.problems.len()),
+        (true, 1, PROBLEMS)
+    );
 }
