@@ -64,15 +64,15 @@ impl Ring {
         }
     }
 
-    /// Gives the item back when the ring is full, else how many waited before.
-    fn push(&self, item: Item) -> Result<usize, Item> {
+    /// How many waited before; nothing, and the item is gone, when the ring is full.
+    fn push(&self, item: Item) -> Option<usize> {
         let before = self.waiting.fetch_add(1, Ordering::SeqCst);
         if before >= self.bound {
             self.waiting.fetch_sub(1, Ordering::SeqCst);
-            return Err(item);
+            return None;
         }
         self.queue.push(item);
-        Ok(before)
+        Some(before)
     }
 
     pub(crate) fn pop(&self) -> Option<Item> {
@@ -167,7 +167,7 @@ impl Shared {
             return ring.lose(time);
         }
         match ring.push(Item { event, done: None }) {
-            Ok(before) => {
+            Some(before) => {
                 let sleeps = self.sleeping.load(Ordering::SeqCst);
                 if before + 1 == SYNC_EVENTS
                     || (sleeps && self.sleeping.swap(false, Ordering::SeqCst))
@@ -175,7 +175,7 @@ impl Shared {
                     self.wake();
                 }
             }
-            Err(_) => ring.lose(time),
+            None => ring.lose(time),
         }
     }
 
@@ -185,7 +185,7 @@ impl Shared {
             return Err(LedgerError::Closed);
         }
         let (done, wait) = oneshot::channel();
-        ring.push(Item { event, done: Some(done) }).map_err(|_| LedgerError::Busy)?;
+        ring.push(Item { event, done: Some(done) }).ok_or(LedgerError::Busy)?;
         self.wake_for_somebody();
         wait.await.unwrap_or(Err(LedgerError::Closed))
     }

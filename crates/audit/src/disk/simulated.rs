@@ -26,6 +26,8 @@ struct State {
     capacity: Option<u64>,
     failing_syncs: u32,
     syncs: u64,
+    /// Changes until the power goes.
+    fuse: Option<u64>,
     dead: bool,
 }
 
@@ -79,6 +81,12 @@ impl SimulatedDisk {
         self.state().failing_syncs = times;
     }
 
+    /// Lets the power go after so many changes (creations, appends, syncs, renames, removals), in the midst of
+    /// the next one. [`SimulatedDisk::cut`] then gives what is found.
+    pub fn cut_after(&self, changes: u64) {
+        self.state().fuse = Some(changes);
+    }
+
     /// How many syncs of files there were.
     pub fn syncs(&self) -> u64 {
         self.state().syncs
@@ -129,8 +137,18 @@ impl SimulatedDisk {
 
     fn live(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = self.state();
-        if state.dead { Err(io::Error::other("the power is gone")) } else { Ok(state) }
+        if state.dead { Err(gone()) } else { Ok(state) }
     }
+
+    /// For a change that happens at once or not at all.
+    fn changing(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.live()?;
+        if state.burn() { Err(gone()) } else { Ok(state) }
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the power is gone")
 }
 
 impl Content {
@@ -152,6 +170,13 @@ impl Content {
 }
 
 impl State {
+    /// Whether the power goes with this change.
+    fn burn(&mut self) -> bool {
+        self.dead |= self.fuse == Some(0);
+        self.fuse = self.fuse.map(|left| left.saturating_sub(1));
+        self.dead
+    }
+
     fn id(&self, path: &Path) -> io::Result<u64> {
         self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -196,7 +221,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let mut state = self.live()?;
+        let mut state = self.changing()?;
         let id = state.next;
         state.next += 1;
         state.files.insert(id, Content::default());
@@ -237,14 +262,14 @@ impl Disk for SimulatedDisk {
     }
 
     fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
-        let mut state = self.live()?;
+        let mut state = self.changing()?;
         let id = state.id(path)?;
         state.truncate(id, len);
         state.sync(id)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.live()?;
+        let mut state = self.changing()?;
         let id = state.id(from)?;
         state.names.remove(from);
         state.names.insert(to.to_owned(), id);
@@ -252,20 +277,20 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.live()?;
+        let mut state = self.changing()?;
         state.id(path)?;
         state.names.remove(path);
         Ok(())
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.live()?;
+        let mut state = self.changing()?;
         let id = state.id(path)?;
         state.sync(id)
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.live()?;
+        let mut state = self.changing()?;
         let inside = |name: &&PathBuf| name.parent() == Some(path);
         let gone: Vec<PathBuf> = state.durable_names.keys().filter(inside).cloned().collect();
         for name in gone {
@@ -291,29 +316,33 @@ impl File for SimulatedFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.dead {
-            return Err(io::Error::other("the power is gone"));
+            return Err(gone());
         }
+        let cut = state.burn();
         let room = state.capacity.map_or(u64::MAX, |limit| limit.saturating_sub(state.used));
         let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         state.used += fits as u64;
         if let Some(content) = state.files.get_mut(&self.id) {
             content.bytes.extend_from_slice(bytes.get(..fits).unwrap_or_default());
         }
+        if cut {
+            return Err(gone());
+        }
         if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.dead {
-            return Err(io::Error::other("the power is gone"));
+        if state.dead || state.burn() {
+            return Err(gone());
         }
         state.sync(self.id)
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.dead {
-            return Err(io::Error::other("the power is gone"));
+        if state.dead || state.burn() {
+            return Err(gone());
         }
         state.truncate(self.id, len);
         Ok(())

@@ -1,5 +1,7 @@
 //! The ledger as its users see it: append, crash, verify, read.
 
+#![expect(clippy::unwrap_used, reason = "fixtures of tests are tests")]
+
 mod fixture;
 mod power;
 mod read;
