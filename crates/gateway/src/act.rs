@@ -165,9 +165,11 @@ async fn acquire(job: &Job<'_>, index: usize, fresh: bool) -> Result<(Up, bool),
     } else if let Some(conn) = pool.take(upstream, index) {
         return Ok((Up::H1(conn), true));
     } else if let Some(send) = pool.shared(upstream, index) {
-        match send.ready().await {
-            Ok(send) => return Ok((Up::H2(send), true)),
-            Err(_) => pool.forget(upstream, index),
+        // A server that takes no further stream is waited for as long as for a connection.
+        match tokio::time::timeout(upstream.settings.connect_timeout, send.ready()).await {
+            Ok(Ok(send)) => return Ok((Up::H2(send), true)),
+            Ok(Err(_)) => pool.forget(upstream, index),
+            Err(_) => return Err("the server takes no further streams".to_owned()),
         }
     }
     let connected = connect(upstream, index).await?;
@@ -395,13 +397,14 @@ impl<'j, 'u> Conversation<'j, 'u> {
         let mut request = Pump::new(source, sink, job.act().max_body, patience);
         let wait = job.act().timeout.unwrap_or(job.act().upstream.settings.timeout);
         let mut clock = Clock { wait, until: None, live };
+        let sent = draft.elapsed_us();
         let awaited = std::future::poll_fn(|cx| {
             poll_head(cx, &mut request, &mut answering, &mut caller, &mut clock)
         })
         .await;
         live.wake_at(None);
         draft.event.bytes_in = request.moved;
-        draft.event.upstream_us = draft.elapsed_us();
+        draft.event.upstream_us = draft.elapsed_us().saturating_sub(sent);
         let (head, body) = match awaited {
             Ok(found) => found,
             Err(ended) => {

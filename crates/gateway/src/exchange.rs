@@ -4,7 +4,7 @@
 
 use crate::act;
 use crate::body::Source;
-use crate::caller::Caller;
+use crate::caller::{Caller, HeadOut};
 use crate::cors;
 use crate::head::{Known, RequestHead};
 use crate::lookup::LookupError;
@@ -100,7 +100,12 @@ pub(crate) async fn finish(
         caller.keep_alive = false;
     }
     let id = draft.id().text();
-    let sent = caller.answer(&answer, &mut |out| out.put(b"x-request-id", &id)).await;
+    let date = draft.date();
+    let mut fill = |out: &mut HeadOut<'_>| {
+        out.put(b"date", &date);
+        out.put(b"x-request-id", &id);
+    };
+    let sent = caller.answer(&answer, &mut fill).await;
     draft.event.bytes_out = answer.body.len() as u64;
     draft.finish(answer.status);
     sent.is_ok() && caller.keep_alive

@@ -19,6 +19,7 @@ use audit::{Ledger, Recorder};
 use base::{Clock, NodeId, RequestIds};
 use protocol::sign::Signer;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -355,6 +356,7 @@ fn spawn(
                 pool: Pool::default(),
                 live: LiveIndex::default(),
                 idle: IdleIndex::default(),
+                dates: RefCell::default(),
                 assertions: Assertions::new(assertions),
             });
             runtime.block_on(shard::run(shard, received));

@@ -34,6 +34,11 @@ impl Draft {
         self.event.request_id.unwrap_or_else(|| RequestId::from_bytes([0; 16]))
     }
 
+    /// Now, as the `Date` header has it (RFC 9110 §6.6.1).
+    pub(crate) fn date(&self) -> [u8; 29] {
+        *self.shard.dates.borrow_mut().at(self.shard.gate.clock.now())
+    }
+
     pub(crate) fn caller(&mut self, ip: IpAddr) {
         self.event.client_ip = Some(ip);
     }

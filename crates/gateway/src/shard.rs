@@ -3,6 +3,7 @@
 use crate::accept;
 use crate::assertion::Assertions;
 use crate::gate::{GateShared, Listener};
+use crate::h1::DateCache;
 use crate::live::{LiveIndex, SWEEP};
 use crate::pool::Pool;
 use access::verified::VerifiedCache;
@@ -25,6 +26,7 @@ pub(crate) struct Shard {
     pub(crate) pool: Pool,
     pub(crate) live: LiveIndex,
     pub(crate) idle: IdleIndex,
+    pub(crate) dates: RefCell<DateCache>,
     pub(crate) assertions: Assertions,
 }
 
