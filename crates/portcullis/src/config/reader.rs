@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
         let lower = text.to_ascii_lowercase();
         // WHY: a line that is not valid TOML has no marked spans; words that stand beside secrets do.
         let sensitive = SENSITIVE.iter().any(|word| lower.contains(word))
-            || (lower.contains("://") && lower.contains('@'));
+            || (lower.contains(':') && lower.contains('@'));
         let marked = self.secrets.iter().any(|span| span.start < end && start < span.end);
         let shown = !marked && !sensitive && text.chars().count() <= SHOWN_LINE;
         let plain = !text.chars().any(|c| c.is_control() && c != '\t');

@@ -79,6 +79,10 @@ impl Reader<'_> {
     fn secret_elsewhere(&mut self, field: &Field<'_>) -> Option<Secret<String>> {
         let mut table = self.table(field)?;
         let (env, file) = (table.field("env"), table.field("file"));
+        // WHY: whoever writes another key here may have put the secret behind it.
+        if table.entries().iter().any(|(key, _)| !matches!(*key, "env" | "file")) {
+            self.hide(field.at.span.clone());
+        }
         table.finish(self);
         match (env, file) {
             (Some(env), None) => {

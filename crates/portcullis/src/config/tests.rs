@@ -175,7 +175,11 @@ fn secrets_are_never_shown() {
     for text in [
         with("issuer", introspection),
         with("route", set),
+        with("route", "headers = { set = { x-key = { value = \"hunter2\" } } }"),
+        with("route", "headers = { set = { x-key = [\"hunter2\"] } }"),
         with("server", "store = \"mysql://gate:hunter2@db\""),
+        BASE.replace("http://127.0.0.1:9000", "http://gate:hunter2@127.0.0.1:9000"),
+        BASE.replace("http://127.0.0.1:9000", "gate:hunter2@127.0.0.1:9000"),
         with("server", "store = \"postgres://gate:hunter2@db"),
         with("issuer", "client_secret = \"hunter2"),
     ] {
