@@ -31,6 +31,9 @@ mod tree;
 mod verify;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{LedgerError, Malformed, ReadError};
 pub use fold::FOLD_AFTER;
 pub use frame::APPEND_EVENTS;
