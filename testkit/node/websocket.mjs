@@ -1,24 +1,30 @@
 // WebSocket peers.
 //
-//   node websocket.mjs serve                        echoes every message, with the headers it was opened with first
-//   node websocket.mjs call URL AUTHORIZATION N     sends N messages of growing size, expects each back
+//   node websocket.mjs serve [CERT KEY]                  echoes every message, with the headers it was opened with first
+//   node websocket.mjs call URL AUTHORIZATION N [CA]     sends N messages of growing size, expects each back
 
 import { part, ready, listen } from "./parts.mjs";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 
 const ws = await part("ws");
-const [mode, url, authorization, count] = process.argv.slice(2);
+const [mode, url, authorization, count, ca] = process.argv.slice(2);
 
 if (mode === "serve") {
-  const server = createServer();
+  // With files: a certificate and its key.
+  const server = url
+    ? createSecureServer({ cert: readFileSync(url), key: readFileSync(authorization) })
+    : createServer();
+  server.on("request", (_request, response) => response.writeHead(426).end());
   new ws.WebSocketServer({ server }).on("connection", (socket, request) => {
     socket.send(JSON.stringify(request.headers));
     socket.on("message", (data, binary) => socket.send(data, { binary }));
   });
-  ready({ url: `http://127.0.0.1:${await listen(server)}` });
+  ready({ url: `${url ? "https" : "http"}://127.0.0.1:${await listen(server)}` });
 } else {
   const headers = authorization ? { authorization } : {};
-  const socket = new ws.WebSocket(url, { headers });
+  const socket = new ws.WebSocket(url, { headers, ...(ca ? { ca: readFileSync(ca) } : {}) });
   const messages = [];
   let wake = () => {};
   socket.on("message", (data) => {

@@ -1,0 +1,17 @@
+//! What goes over the wire: the real peers of a gate (curl, WebSocket, gRPC, nginx, HTTP/2 servers), bodies of
+//! any size, and what happens when one of them breaks.
+//!
+//! The same tests run in short in `cargo xtask test` and at full length in `cargo xtask soak`.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod curl;
+mod grpc;
+mod h1;
+mod stage;
+mod upstreams;
+mod websocket;
