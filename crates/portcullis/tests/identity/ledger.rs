@@ -1,0 +1,162 @@
+//! What happened, asked on the command line.
+
+use crate::setup::*;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use testkit::{Gate, Upstream, run, wait};
+
+fn start(up: &Upstream) -> Gate {
+    Gate::start(
+        &(upstream(up)
+            + &route("orders", "/orders/{**}", &api_key("orders:read"))
+            + &route("strict", "/strict", &(api_key("orders:read") + "\naudit = \"strict\""))
+            + &route(
+                "shadow",
+                "/shadow",
+                &(api_key("orders:read")
+                    + "\nrate = { limit = 2, per = \"1h\", by = \"principal\" }\nshadow = [\"rate\"]"),
+            )),
+    )
+}
+
+/// Rows of a query, once there are as many as expected: normal records are written a moment later.
+fn rows(gate: &Gate, sql: &str, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let mut found = Vec::new();
+    wait::until(PATIENCE, sql, || {
+        found = gate.done(&["audit", "query", sql]).as_array().expect("rows").clone();
+        enough(&found)
+    });
+    found
+}
+
+#[test]
+fn queries_tails_and_explanations_agree() {
+    let up = Upstream::ok();
+    let mut gate = start(&up);
+    let (id, key) = self::key(&gate, "k", "orders:read");
+    let (_, weak) = self::key(&gate, "w", "else");
+    for number in 0..7 {
+        assert_eq!(answer(&gate, &format!("/orders/{number}"), &key), passed());
+    }
+    let denied = get(&gate, "/orders/1", &weak);
+    let missing = gate.get("/orders/1", &[]);
+    let nowhere = gate.get("/nowhere", &[]);
+    assert_eq!(said(&denied), refused(403, "scope.missing"));
+    let sql = "SELECT outcome, code, count(*) FROM events WHERE kind = 'decision' \
+               GROUP BY outcome, code";
+    let counted = rows(&gate, sql, |rows| rows.len() >= 4);
+    let count = |outcome: &str, code: &str| {
+        let row = counted.iter().find(|row| row["outcome"] == outcome && row["code"] == code);
+        let row = row.unwrap_or_else(|| panic!("{outcome} {code} in {counted:?}"));
+        row["count(*)"].as_i64().expect("a number")
+    };
+    assert_eq!(count("allow", "ok"), 7);
+    assert_eq!(count("deny", "scope.missing"), 1);
+    assert_eq!(count("deny", "credential.missing"), 1);
+    assert_eq!(count("deny", "route.not_found"), 1);
+
+    let one =
+        rows(&gate, "SELECT * FROM events WHERE route = 'orders' AND path = '/orders/6'", |rows| {
+            !rows.is_empty()
+        });
+    let row = &one[0];
+    for (column, value) in [
+        ("outcome", json!("allow")),
+        ("method", json!("GET")),
+        ("client_ip", json!("127.0.0.1")),
+        ("principal", json!(id)),
+        ("credential_id", json!(id)),
+        ("scheme", json!("api_key")),
+        ("status", json!(200)),
+        ("count", json!(1)),
+    ] {
+        assert_eq!(row[column], value, "{column} of {row}");
+    }
+    assert!(row["latency_us"].as_u64().is_some_and(|it| it > 0), "{row}");
+
+    let explained = |response: &testkit::Response| {
+        let id = response.header("x-request-id").expect("an id").to_owned();
+        let told = gate.done(&["explain", &id]);
+        assert_eq!(told["request_id"], json!(id));
+        let fields = ["request_id", "time", "route", "outcome", "phase", "code", "reason", "fix"];
+        let has: BTreeSet<&str> =
+            told.as_object().expect("an object").keys().map(String::as_str).collect();
+        assert!(fields.iter().all(|field| has.contains(field)), "{told}");
+        told
+    };
+    let told = explained(&denied);
+    assert_eq!((&told["route"], &told["code"]), (&json!("orders"), &json!("scope.missing")));
+    assert!(told["detail"].as_str().is_some_and(|it| it.contains("orders:read")), "{told}");
+    assert!(told["principal"].is_string(), "who was refused: {told}");
+    assert_eq!(explained(&missing)["code"], "credential.missing");
+    let told = explained(&nowhere);
+    assert_eq!((&told["route"], &told["code"]), (&Value::Null, &json!("route.not_found")));
+    assert_eq!(gate.cli(&["explain", "nonsense"]).code, 1);
+
+    let tail = gate.done(&["audit", "tail", "-n", "50", "--filter", "code=scope.missing"]);
+    assert_eq!(tail.as_array().map(Vec::len), Some(1), "{tail}");
+    let acts =
+        gate.done(&["audit", "query", "SELECT code, principal FROM events WHERE kind = 'admin'"]);
+    assert_eq!(acts.as_array().map(Vec::len), Some(2), "{acts}");
+    for sql in
+        ["DELETE FROM events", "SELECT nonsense FROM events", "SELECT", "SELECT * FROM users"]
+    {
+        let output = gate.cli(&["audit", "query", sql]);
+        assert_eq!(output.code, 1, "{sql}: {output:?}");
+    }
+
+    let verified = gate.done(&["audit", "verify"]);
+    assert_eq!(verified["ok"], true, "{verified}");
+    let entries = verified["entries"].as_u64().expect("a number");
+    assert!(entries >= 12, "{verified}");
+    gate.sigterm();
+    assert_eq!(gate.ended().code(), Some(0), "{}", gate.log());
+    let offline = gate.done(&["audit", "verify"]);
+    assert_eq!(offline["ok"], true, "{offline}");
+    assert!(offline["entries"].as_u64() > Some(entries));
+    assert!(offline["root"].is_string());
+    // Nothing secret was written.
+    let ledger = gate.data().join("ledger");
+    let secret = &key.as_bytes()[key.len() - 38..];
+    for entry in std::fs::read_dir(&ledger).expect("the ledger").flatten() {
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        assert!(!bytes.windows(secret.len()).any(|it| it == secret), "{:?}", entry.path());
+    }
+    // One changed byte is found.
+    let newest = std::fs::read_dir(&ledger)
+        .expect("the ledger")
+        .flatten()
+        .filter(|entry| entry.metadata().is_ok_and(|it| it.is_file() && it.len() > 1000))
+        .max_by_key(|entry| entry.metadata().map_or(0, |it| it.len()))
+        .expect("a file");
+    let mut bytes = std::fs::read(newest.path()).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(newest.path(), bytes).expect("written");
+    let data = gate.data().to_string_lossy().into_owned();
+    let broken = run(&["audit", "verify", "--json", "--data", &data]);
+    assert_eq!((broken.code, broken.json()["ok"].clone()), (1, json!(false)), "{broken:?}");
+}
+
+#[test]
+fn strict_decisions_and_shadow_are_recorded() {
+    let up = Upstream::ok();
+    let gate = start(&up);
+    let (_, key) = self::key(&gate, "k", "orders:read");
+    let answered = get(&gate, "/strict", &key);
+    assert_eq!(said(&answered), passed());
+    let id = answered.header("x-request-id").expect("an id");
+    // Recorded before the upstream was asked: no waiting here.
+    let sql = format!("SELECT kind, outcome FROM events WHERE request_id = '{id}'");
+    let found = gate.done(&["audit", "query", &sql]);
+    assert!(!found.as_array().expect("rows").is_empty(), "{found}");
+    assert_eq!(found[0]["outcome"], "allow");
+    for _ in 0..5 {
+        assert_eq!(answer(&gate, "/shadow", &key), passed());
+    }
+    let sql = "SELECT detail, outcome FROM events WHERE route = 'shadow'";
+    let found = rows(&gate, sql, |rows| rows.len() == 5);
+    let would = |row: &&Value| row["detail"].as_str().is_some_and(|it| it.contains("would_deny"));
+    assert_eq!(found.iter().filter(would).count(), 3, "{found:?}");
+    assert!(found.iter().all(|row| row["outcome"] == "allow"));
+}

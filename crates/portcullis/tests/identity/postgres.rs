@@ -1,0 +1,80 @@
+//! PostgreSQL as the store: the same answers, its restarts and its loss.
+
+use crate::setup::*;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+use testkit::postgres::PrivatePostgres;
+use testkit::{Gate, RawClient, Upstream, wait};
+
+fn start(up: &Upstream, postgres: &PrivatePostgres, more: &str) -> Gate {
+    Gate::builder()
+        .server(&format!("store = \"{}\"\n{more}", postgres.url()))
+        .rest(&(upstream(up) + &route("orders", "/orders/{**}", &api_key("orders:read"))))
+        .start()
+}
+
+#[test]
+fn keys_live_in_postgres_and_its_restart_stops_no_request() {
+    let mut postgres = PrivatePostgres::start().expect("PostgreSQL");
+    let up = Upstream::ok();
+    let gate = start(&up, &postgres, "stale_limit = \"20s\"");
+    let (id, key) = self::key(&gate, "a", "orders:read");
+    let (_, kept) = self::key(&gate, "b", "orders:read");
+    assert_eq!(answer(&gate, "/orders/1", &key), passed());
+    let (_, took) = timed(|| gate.done(&["key", "revoke", &id]));
+    assert!(took < SECOND, "{took:?}");
+    assert_eq!(everywhere(&gate, "/orders/1", &key), vec![refused(401, "key.revoked"); 16]);
+
+    let (stop, count, address) = (AtomicBool::new(false), AtomicU32::new(0), gate.address());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = RawClient::connect(&address);
+            while !stop.load(Ordering::SeqCst) {
+                assert_eq!(again(&mut client, "/orders/1", &kept), passed());
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        postgres.restart().expect("PostgreSQL comes back");
+        let before = count.load(Ordering::SeqCst);
+        wait::until(PATIENCE, "requests after", || count.load(Ordering::SeqCst) > before + 20);
+        stop.store(true, Ordering::SeqCst);
+    });
+    // Acts work again, and reach the shards.
+    let mut made = None;
+    wait::until(PATIENCE, "an act after the restart", || {
+        let output = gate.cli(&["key", "create", "--name", "c", "--scope", "orders:read"]);
+        made = (output.code == 0).then(|| output.json());
+        made.is_some()
+    });
+    let made = made.expect("a key");
+    assert_eq!(answer(&gate, "/orders/1", made["key"].as_str().expect("a key")), passed());
+    assert_eq!(answer(&gate, "/orders/1", &key), refused(401, "key.revoked"));
+}
+
+#[test]
+fn a_lost_feed_closes_the_gate_after_its_limit_and_opens_it_again() {
+    let mut postgres = PrivatePostgres::start().expect("PostgreSQL");
+    let up = Upstream::ok();
+    let gate = start(&up, &postgres, "stale_limit = \"2s\"");
+    let (_, key) = self::key(&gate, "a", "orders:read");
+    assert_eq!(answer(&gate, "/orders/1", &key), passed());
+    postgres.stop();
+    let mut client = RawClient::connect(&gate.address());
+    let took = wait::until(PATIENCE, "the limit", || {
+        let said = again(&mut client, "/orders/1", &key);
+        assert!(said == passed() || said == refused(503, "state.stale"), "{said:?}");
+        said != passed()
+    });
+    assert!(took > Duration::from_secs(1) && took < Duration::from_secs(5), "{took:?}");
+    let count = up.count();
+    assert_eq!(everywhere(&gate, "/orders/1", &key), vec![refused(503, "state.stale"); 16]);
+    assert_eq!(up.count(), count);
+    let ready = testkit::get(&format!("{}/readyz", gate.control()), &[]);
+    assert_eq!(ready.status, 503, "{}", ready.text());
+    postgres.restart().expect("PostgreSQL comes back");
+    wait::until(PATIENCE, "the feed", || answer(&gate, "/orders/1", &key) == passed());
+    assert_eq!(everywhere(&gate, "/orders/1", &key), vec![passed(); 16]);
+    wait::until(PATIENCE, "readiness", || {
+        testkit::get(&format!("{}/readyz", gate.control()), &[]).status == 200
+    });
+}
