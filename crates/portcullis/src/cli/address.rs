@@ -65,10 +65,11 @@ fn describe(answer: &Value) -> String {
     let line = |verdict: &Value| {
         let (list, said) = (show(verdict.get("list")), show(verdict.get("verdict")));
         match verdict.get("rule").filter(|rule| !rule.is_null()) {
-            Some(rule) => {
-                let (rule, source) = (show(Some(rule)), show(verdict.get("source")));
-                format!("{address}: {list}: {said} by {rule} ({source})")
+            // A rule that was added at run time, or that comes from a name, says so itself.
+            Some(rule) if verdict.get("source").is_some_and(|source| source == "file") => {
+                format!("{address}: {list}: {said} by {} (file)", show(Some(rule)))
             }
+            Some(rule) => format!("{address}: {list}: {said} by {}", show(Some(rule))),
             None => format!("{address}: {list}: {said}"),
         }
     };
