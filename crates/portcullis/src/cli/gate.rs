@@ -151,14 +151,26 @@ impl Gate {
 
     async fn connect(&self) -> Result<UnixStream, CliError> {
         let socket = self.data.join("control.sock");
-        UnixStream::connect(&socket).await.map_err(|error| match error.kind() {
+        let stream = UnixStream::connect(&socket).await.map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => {
                 CliError::NoGate(self.data.clone())
             }
             ErrorKind::PermissionDenied => CliError::Forbidden(self.data.clone()),
             _ => CliError::Broken(format!("{}: {error}", socket.display())),
-        })
+        })?;
+        // WHY: in a folder of somebody else, somebody else may listen, take what is typed and answer with a
+        // key of their own making. Root may be a client of any user's gate, and knows whose folder it names.
+        let peer = stream.peer_cred().map_err(|error| CliError::Broken(error.to_string()))?.uid();
+        if !trusted(peer, nix::unistd::geteuid().as_raw()) {
+            return Err(CliError::Forbidden(self.data.clone()));
+        }
+        Ok(stream)
     }
+}
+
+/// Whether a gate that runs as `peer` may serve a client that runs as `us`.
+fn trusted(peer: u32, us: u32) -> bool {
+    us == 0 || peer == us || peer == 0
 }
 
 fn read_answer(status: StatusCode, bytes: &[u8]) -> Result<Value, CliError> {
@@ -229,4 +241,20 @@ pub(super) fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_of_another_user_is_not_talked_to() {
+        assert!(trusted(1000, 1000) && trusted(0, 1000) && trusted(1000, 0));
+        assert!(!trusted(1001, 1000));
+    }
+
+    #[test]
+    fn a_segment_stays_one_segment() {
+        assert_eq!(target("/a", &[("x", "../b c&d=é")]), "/a?x=%2E%2E%2Fb%20c%26d%3D%C3%A9");
+    }
 }
