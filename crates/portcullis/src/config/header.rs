@@ -51,8 +51,6 @@ pub struct HeaderRules {
 pub struct Cors {
     /// `origins`: whose scripts may read answers.
     pub origins: Origins,
-    /// `methods`: what a preflight may ask for. Default: those of the route.
-    pub methods: Option<MethodSet>,
     /// `headers`: request headers that a preflight may ask for, in lower case.
     pub headers: Vec<String>,
     /// `credentials`: whether cookies may be sent. Default false.
@@ -141,7 +139,6 @@ fn check_header_name(reader: &mut Reader<'_>, name: &str, field: &Field<'_>) -> 
 pub(super) fn read_cors(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Cors> {
     let mut table = reader.table(field)?;
     let origins = table.require(reader, "origins", read_origins);
-    let methods = table.read(reader, "methods", read_methods);
     let headers = table.read(reader, "headers", |reader, field| {
         reader.each(field, |reader, item| {
             let name = reader.text(item)?;
@@ -167,7 +164,6 @@ pub(super) fn read_cors(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Co
     }
     Some(Cors {
         origins,
-        methods,
         headers: headers.unwrap_or_default(),
         credentials,
         max_age: max_age.unwrap_or(Duration::from_secs(600)),

@@ -117,7 +117,7 @@ fn every_section_takes_its_keys() {
             "route",
             "response_headers = { set = { x-a = { file = \"secret.txt\" } }, remove = [\"server\"] }",
         ),
-        ("route", "cors = { origins = [\"*\"], methods = [\"GET\"], headers = [] }"),
+        ("route", "cors = { origins = [\"*\"], headers = [] }"),
         (
             "end",
             "[[route]]\nname = \"w\"\npath = \"/orders/{**}\"\nmethods = [\"POST\"]\nupstream = \"orders\"\naccess = { api_key = { scopes = [\"w\"] } }",
