@@ -68,13 +68,13 @@ pub(crate) async fn forward(
     mut draft: Draft,
     forward: Forward,
     head: RequestHead,
-    source: Source<'_>,
+    mut source: Source<'_>,
     mut caller: Caller<'_>,
 ) -> bool {
     let upgrade = head.upgrade == Some(Upgrade::WebSocket) && caller.connection().is_some();
     if (forward.permit.route().strict || upgrade) && draft.decision_first().await.is_err() {
         let denial = Denial::new(code::LEDGER_UNAVAILABLE, Phase::Record);
-        return refuse(draft, denial, &source, &mut caller).await;
+        return refuse(draft, denial, &mut source, &mut caller).await;
     }
     let live = connection.shard.live.enter(forward.permit.credentials().to_vec());
     let upstream = forward.permit.route().act.upstream.clone();
@@ -83,7 +83,7 @@ pub(crate) async fn forward(
             Ok(assertion) => Some(assertion),
             Err(why) => {
                 let denial = Denial::new(code::INTERNAL, Phase::Act).detail(why);
-                return refuse(draft, denial, &source, &mut caller).await;
+                return refuse(draft, denial, &mut source, &mut caller).await;
             }
         }
     } else {
@@ -128,7 +128,7 @@ async fn attempt(
                 code::UPSTREAM_UNREACHABLE
             };
             let denial = Denial::new(code, Phase::Act).detail(why);
-            return refuse(draft, denial, &source, &mut caller).await;
+            return refuse(draft, denial, &mut source, &mut caller).await;
         };
         let (up, reused) = match acquire(job, index, fresh).await {
             Ok(found) => found,
@@ -150,7 +150,7 @@ async fn attempt(
                     continue;
                 }
                 let denial = Denial::new(failure.code, Phase::Act).detail(failure.why);
-                return refuse(draft, denial, &source, &mut caller).await;
+                return refuse(draft, denial, &mut source, &mut caller).await;
             }
         }
     }

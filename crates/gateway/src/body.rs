@@ -10,6 +10,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How long, and how many bytes, a caller is listened to after its last answer, so that it can read the answer
+/// before the connection (RFC 9112 §9.6) or the stream is reset.
+pub(crate) const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
+
 /// Where a body comes from.
 #[derive(Debug)]
 pub(crate) enum Source<'a> {
@@ -66,6 +70,26 @@ impl<'a> Source<'a> {
             Self::H1 { decoder, .. } => decoder.is_end(),
             Self::H2(stream) => stream.is_end_stream(),
         }
+    }
+
+    /// Listens for a moment to a caller that still sends over HTTP/2 although it has its answer, so that it reads
+    /// the answer before its stream is reset; many clients give up on a reset, whatever came before.
+    pub(crate) async fn linger(&mut self) {
+        let Self::H2(stream) = self else { return };
+        let mut heard = 0;
+        let listening = std::future::poll_fn(|cx| {
+            while heard <= LINGER.1 {
+                match ready!(stream.poll_data(cx)) {
+                    Some(Ok(data)) => {
+                        heard += data.len();
+                        let _ = stream.flow_control().release_capacity(data.len());
+                    }
+                    Some(Err(_)) | None => break,
+                }
+            }
+            Poll::Ready(())
+        });
+        let _ = tokio::time::timeout(LINGER.0, listening).await;
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, PumpError>> {

@@ -13,7 +13,8 @@ use crate::record::Draft;
 use crate::serve::Connection;
 use crate::settings::{Act, ProxyHeader};
 use access::judge::{Admitted, Judge, NoRoute, Permit, Step};
-use access::schemes::{Lookup, Presented, opaque};
+use access::schemes::opaque::{self, Learnt};
+use access::schemes::{Asking, Lookup, Presented};
 use access::{Denial, Snapshot, address, path};
 use base::{Phase, Secret, UnixMs, code};
 use bytes::Bytes;
@@ -57,7 +58,7 @@ impl From<Denial> for Denied {
 pub(crate) async fn run(
     connection: &Connection,
     head: RequestHead,
-    source: Source<'_>,
+    mut source: Source<'_>,
     mut caller: Caller<'_>,
 ) -> bool {
     let shard = &connection.shard;
@@ -77,13 +78,13 @@ pub(crate) async fn run(
             draft.event.outcome = base::Outcome::Allow;
             draft.event.phase = Some(Phase::Route);
             let answer = Answer { status: 204, headers, body: Bytes::new() };
-            finish(draft, answer, &source, &mut caller).await
+            finish(draft, answer, &mut source, &mut caller).await
         }
         Judged::Denied(denied) => {
             draft.denial(&denied.denial);
             let mut answer = problem::answer(&denied.denial, id, denied.allow.as_deref());
             answer.headers.extend(denied.cors);
-            finish(draft, answer, &source, &mut caller).await
+            finish(draft, answer, &mut source, &mut caller).await
         }
     }
 }
@@ -92,7 +93,7 @@ pub(crate) async fn run(
 pub(crate) async fn finish(
     mut draft: Draft,
     answer: Answer,
-    source: &Source<'_>,
+    source: &mut Source<'_>,
     caller: &mut Caller<'_>,
 ) -> bool {
     // A body that nobody read stands before the next request: the connection ends instead.
@@ -108,6 +109,9 @@ pub(crate) async fn finish(
     let sent = caller.answer(&answer, &mut fill).await;
     draft.event.bytes_out = answer.body.len() as u64;
     draft.finish(answer.status);
+    if sent.is_ok() && !source.is_done() {
+        source.linger().await;
+    }
     sent.is_ok() && caller.keep_alive
 }
 
@@ -115,7 +119,7 @@ pub(crate) async fn finish(
 pub(crate) async fn refuse(
     mut draft: Draft,
     denial: Denial,
-    source: &Source<'_>,
+    source: &mut Source<'_>,
     caller: &mut Caller<'_>,
 ) -> bool {
     draft.denial(&denial);
@@ -181,7 +185,8 @@ async fn try_judge(
     size(&route.act, head).map_err(with_cors)?;
     let admitted = judge.admit(routed, ip, &*shard.gate.counters).map_err(with_cors)?;
     let presented = presented(head).map_err(with_cors)?;
-    let step = judge.authenticate(admitted, presented, true).map_err(with_cors)?;
+    let asking = Asking { may_ask: true, learnt: None };
+    let step = judge.authenticate(admitted, presented, asking).map_err(with_cors)?;
     let permit = match step {
         Step::Done(authenticated) => {
             let decided = judge.decide(authenticated, ip).map_err(with_cors)?;
@@ -204,7 +209,7 @@ async fn ask(
 ) -> Result<Permit<Act>, Denial> {
     let shard = &connection.shard;
     for asked in 1..=LOOKUPS {
-        look_up(connection, presented, &lookup).await?;
+        let learnt = look_up(connection, presented, &lookup).await?;
         let snapshot: Arc<Snapshot<Act>> = shard.gate.snapshots.load_full();
         let judge = Judge {
             snapshot: &snapshot,
@@ -213,7 +218,8 @@ async fn ask(
             now: shard.gate.clock.now(),
             monotonic: shard.gate.clock.monotonic(),
         };
-        match judge.authenticate(admitted, presented, asked < LOOKUPS)? {
+        let asking = Asking { may_ask: asked < LOOKUPS, learnt: learnt.as_ref() };
+        match judge.authenticate(admitted, presented, asking)? {
             Step::Done(authenticated) => {
                 let decided = judge.decide(authenticated, ip)?;
                 return judge.spend(decided, ip, &*shard.gate.counters);
@@ -228,7 +234,7 @@ async fn look_up(
     connection: &Connection,
     presented: Presented<'_>,
     lookup: &Lookup,
-) -> Result<(), Denial> {
+) -> Result<Option<Learnt>, Denial> {
     let shard = &connection.shard;
     let unavailable = |LookupError::Unavailable(why)| {
         Denial::new(code::ISSUER_UNAVAILABLE, Phase::Authenticate).detail(why)
@@ -237,7 +243,7 @@ async fn look_up(
         // That a fetch failed decides nothing: the keys at hand go on, and the scheme says what is missing.
         Lookup::Keys(issuer) => {
             let _ = shard.gate.lookups.refresh(issuer.clone()).await;
-            Ok(())
+            Ok(None)
         }
         Lookup::Introspection { issuer, fingerprint } => {
             let token = presented

@@ -1,6 +1,6 @@
 //! A connection's life over HTTP/1.1: heads one after the other, each an exchange.
 
-use crate::body::Source;
+use crate::body::{LINGER, Source};
 use crate::caller::Caller;
 use crate::deadline::Deadline;
 use crate::exchange;
@@ -23,9 +23,6 @@ use tokio::time::Instant;
 
 /// After this long without a request a connection gives its buffers back.
 const PARK: Duration = Duration::from_secs(2);
-/// How long, and how many bytes, a caller is listened to after the last answer, so that it can read the answer
-/// before the connection is reset (RFC 9112 §9.6).
-const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
 
 /// What all requests of a connection share.
 #[derive(Debug, Clone)]

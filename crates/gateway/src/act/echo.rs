@@ -37,7 +37,7 @@ pub(super) async fn answer(
             _ => code::REQUEST_MALFORMED,
         };
         let denial = Denial::new(code, Phase::Act).detail(error.to_string());
-        return refuse(draft, denial, &pump.source, &mut caller).await;
+        return refuse(draft, denial, &mut pump.source, &mut caller).await;
     }
     let mut map = http::HeaderMap::new();
     request::fields(job, &mut HeadOut::H2(&mut map));
@@ -56,5 +56,5 @@ pub(super) async fn answer(
     text.push('\n');
     let headers = vec![("content-type", "application/json".to_owned())];
     let answer = Answer { status: 200, headers, body: Bytes::from(text) };
-    finish(draft, answer, &Source::Done, &mut caller).await
+    finish(draft, answer, &mut Source::Done, &mut caller).await
 }

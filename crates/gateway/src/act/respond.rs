@@ -66,6 +66,9 @@ pub(super) async fn run<'a>(
         response.sink.abort();
     }
     draft.finish(status);
+    if complete && !request.is_done() {
+        request.source.linger().await;
+    }
     let whole = complete && request.is_done();
     let reusable = whole && head.keep_alive && framing != Framing::UntilClose;
     (Talked::Over(whole && caller.keep_alive), reusable)
