@@ -6,6 +6,9 @@ use crate::policy::{ClaimRule, Expr, JwtRule};
 use base::{Code, Phase, Scheme, code};
 use std::sync::Arc;
 
+#[cfg(test)]
+mod tests;
+
 /// How near an alternative came; the nearest miss is what the caller is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Miss {

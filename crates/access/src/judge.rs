@@ -7,7 +7,7 @@ use crate::denial::Denial;
 use crate::iplist::Verdict;
 use crate::limit::{By, Counters, LimitKey, Spend};
 use crate::policy::Route;
-use crate::schemes::{self, Context, Lookup, Presented, Tools};
+use crate::schemes::{self, Asking, Context, Lookup, Presented, Tools};
 use crate::snapshot::Snapshot;
 use crate::table::Lookup as Match;
 use crate::verified::VerifiedCache;
@@ -172,7 +172,8 @@ impl<A> Judge<'_, A> {
         Ok(Admitted(routed))
     }
 
-    /// Phase Authenticate: runs the route's schemes. `may_ask` says whether a look-up may still be asked for.
+    /// Phase Authenticate: runs the route's schemes. `asking` says what look-ups brought, and whether
+    /// another may be asked for.
     ///
     /// # Errors
     /// When a credential is invalid.
@@ -180,7 +181,7 @@ impl<A> Judge<'_, A> {
         &self,
         admitted: Admitted<A>,
         presented: Presented<'_>,
-        may_ask: bool,
+        asking: Asking<'_>,
     ) -> Result<Step<A>, Denial> {
         let routed = admitted.0;
         if routed.route.is_public() {
@@ -192,7 +193,7 @@ impl<A> Judge<'_, A> {
             cache: self.cache,
             tools: self.tools,
             now: self.now,
-            may_ask,
+            asking,
         };
         match schemes::authenticate(&context, presented) {
             Err(mut denial) => {

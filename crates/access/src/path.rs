@@ -15,7 +15,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
-pub use secrets::{contains_key, query_names_a_credential};
+pub use secrets::{contains_key, query_names_a_credential, without_tokens};
 
 /// Why a path can be read in more than one way, so that what is judged might not be what is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]

@@ -176,3 +176,17 @@ fn a_key_needs_its_full_form() {
     assert!(!contains_key(b"/docs/pcl_live_keys"));
     assert!(!contains_key(b"pcl__0123456789ab_0123456789abcdefghijklmnopqrstuvwxyzAB"));
 }
+
+#[test]
+fn tokens_are_masked_in_records() {
+    let check = |path: &str, expect: &str| assert_eq!(without_tokens(path), expect, "{path}");
+    check("/a/b", "/a/b");
+    check("/verify/eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln-_x", "/verify/[token]");
+    check("/verify/eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln/next", "/verify/[token]/next");
+    check("/eyJa.eyJb.c/eyJd.eyJe.f", "/[token]/[token]");
+    check("/xeyJa.eyJb.c", "/x[token]");
+    check("/eyJhbGciOiJub25lIn0.e30.", "/[token]");
+    check("/eyJ/eyJwithoutdots", "/eyJ/eyJwithoutdots");
+    check("/monkeyJam", "/monkeyJam");
+    assert!(matches!(without_tokens("/a/b"), std::borrow::Cow::Borrowed(_)));
+}

@@ -99,7 +99,7 @@ fn unverified<A>(
     detail: String,
 ) -> Outcome {
     if code == code::TOKEN_UNKNOWN_KEY {
-        if ctx.may_ask {
+        if ctx.asking.may_ask {
             return Outcome::Need(Lookup::Keys(issuer.clone()));
         }
         if keys.set.is_empty() {

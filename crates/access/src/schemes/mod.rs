@@ -65,8 +65,18 @@ pub struct Context<'a, A> {
     pub tools: &'a Tools,
     /// The wall clock.
     pub now: UnixMs,
-    /// Whether a look-up may still be asked for.
+    /// What was asked before, and may be asked yet.
+    pub asking: Asking<'a>,
+}
+
+/// Where a request stands with its look-ups.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// Whether another may be asked for.
     pub may_ask: bool,
+    /// What the last one brought for this request alone. WHY: the cache may not keep it at all, and the request
+    /// that had it asked is judged by it all the same.
+    pub learnt: Option<&'a opaque::Learnt>,
 }
 
 /// What the request carries, by header.

@@ -1,6 +1,7 @@
 //! Opaque tokens, judged by their issuer's introspection endpoint (RFC 7662), with the verified cache.
 
 use super::{Context, Lookup, Outcome, reject, reject_with};
+use crate::credential::Credential;
 use crate::denial::Denial;
 use crate::issuer::Issuer;
 use crate::live::still_good;
@@ -26,29 +27,39 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
         };
     };
     let fingerprint = ctx.tools.fingerprints.of(token.as_bytes());
-    if let Some(hit) = ctx.cache.find(&fingerprint, ctx.now)
-        && *hit.issuer == *issuer.settings.name
-    {
-        if !issuer.takes_audience(&hit.credential.audiences) {
+    let learnt = ctx.asking.learnt.filter(|learnt| learnt.fingerprint == fingerprint);
+    let known = learnt
+        .map(|learnt| learnt.credential.clone())
+        .or_else(|| ctx.cache.find(&fingerprint, ctx.now).map(|hit| hit.credential))
+        .filter(|credential| credential.issuer.as_deref() == Some(&*issuer.settings.name));
+    if let Some(credential) = known {
+        if !issuer.takes_audience(&credential.audiences) {
             return reject(code::TOKEN_WRONG_AUDIENCE);
         }
-        return match still_good(&hit.credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now)
-        {
-            Ok(()) => Outcome::Accepted(hit.credential),
+        return match still_good(&credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now) {
+            Ok(()) => Outcome::Accepted(credential),
             Err(code) => reject(code),
         };
     }
     if let Some(code) = ctx.cache.rejected(&fingerprint, NO_GENERATION, ctx.now) {
         return reject(code);
     }
-    if ctx.may_ask {
+    if ctx.asking.may_ask {
         Outcome::Need(Lookup::Introspection { issuer: issuer.clone(), fingerprint })
     } else {
         reject_with(code::ISSUER_UNAVAILABLE, "the introspection endpoint gave no usable answer")
     }
 }
 
-/// Takes an issuer's answer into the cache, so that the scheme finds it when it is asked again.
+/// An issuer's word on one token, for the request that had it asked.
+#[derive(Debug, Clone)]
+pub struct Learnt {
+    fingerprint: Fingerprint,
+    credential: Arc<Credential>,
+}
+
+/// Takes an issuer's answer into the cache for at most `longest`. The request that had it asked is judged by
+/// what is returned; there is nothing for a token that is not active, which the cache knows from now on.
 ///
 /// # Errors
 /// When the answer cannot be used; nothing is remembered then.
@@ -58,10 +69,10 @@ pub fn learn(
     fingerprint: Fingerprint,
     answer: Introspection,
     (now, longest): (UnixMs, Duration),
-) -> Result<(), Denial> {
+) -> Result<Option<Learnt>, Denial> {
     let Introspection::Active(token) = answer else {
         cache.reject(fingerprint, code::TOKEN_INACTIVE, NO_GENERATION, now);
-        return Ok(());
+        return Ok(None);
     };
     // RFC 7662 §4: what the answer states must hold here too.
     let settings = &issuer.settings;
@@ -71,7 +82,7 @@ pub fn learn(
     let mut credential = super::jwt::credential(issuer, token.claims, &fingerprint)
         .map_err(|code| Denial::new(code, Phase::Authenticate))?;
     credential.scheme = Scheme::Opaque;
-    let until = now.plus(longest);
-    cache.remember_until(fingerprint, Arc::new(credential), NO_GENERATION, until);
-    Ok(())
+    let credential = Arc::new(credential);
+    cache.remember_until(fingerprint, credential.clone(), NO_GENERATION, now.plus(longest));
+    Ok(Some(Learnt { fingerprint, credential }))
 }
