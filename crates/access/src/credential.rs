@@ -8,7 +8,7 @@ use protocol::oauth::ScopeSet;
 use std::sync::Arc;
 
 /// What a scheme learnt from a proof that holds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Credential {
     /// How it was proved.
     pub scheme: Scheme,

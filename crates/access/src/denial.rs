@@ -1,5 +1,6 @@
 //! Why a request does not pass.
 
+use crate::credential::Credential;
 use base::{Code, Phase};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub struct Denial {
     pub phase: Phase,
     /// The rule, claim or list in question. Shown by `explain`, never to the caller.
     pub detail: Option<Cow<'static, str>>,
+    /// Whose request it is, where a proof held although the request does not pass. For the record only.
+    pub who: Option<Arc<Credential>>,
     /// The scopes that the route asks for, for the challenge of a 403 (RFC 6750 §3.1).
     pub scopes: Option<Arc<str>>,
     /// For 429 and 503: when to come back.
@@ -23,13 +26,20 @@ pub struct Denial {
 impl Denial {
     /// A refusal with nothing to add.
     pub fn new(code: Code, phase: Phase) -> Self {
-        Self { code, phase, detail: None, scopes: None, retry_after: None }
+        Self { code, phase, detail: None, who: None, scopes: None, retry_after: None }
     }
 
     /// With a detail for the record.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Of this caller.
+    #[must_use]
+    pub fn of(mut self, who: Option<&Arc<Credential>>) -> Self {
+        self.who = who.cloned();
         self
     }
 }

@@ -226,10 +226,11 @@ impl<A> Judge<'_, A> {
     ) -> Result<Decided<A>, Denial> {
         let Authenticated { mut routed, credentials } = authenticated;
         let route = &routed.route;
-        let carried = decide::evaluate(&route.access, &credentials, route.scopes_text.as_ref())?;
+        let carried = decide::evaluate(&route.access, &credentials, route.scopes_text.as_ref())
+            .map_err(|denial| denial.of(credentials.first()))?;
         if let Err(denial) = self.lists(route, ip) {
             if !route.shadow.ip {
-                return Err(denial);
+                return Err(denial.of(carried.first()));
             }
             routed.would_deny.push(denial.code);
         }
@@ -293,7 +294,7 @@ impl<A> Judge<'_, A> {
                 if route.shadow.rate {
                     would_deny.push(code::RATE_EXCEEDED);
                 } else {
-                    return Err(exceeded(Phase::Spend, number, retry_after));
+                    return Err(exceeded(Phase::Spend, number, retry_after).of(carried.first()));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::settings::Act;
 use crate::shard::Shard;
-use access::{Denial, Permit};
+use access::{Credential, Denial, Permit};
 use base::{Code, Event, EventId, Kind, Monotonic, Outcome, Phase, RequestId, UnixMs, code};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -53,11 +53,7 @@ impl Draft {
         self.event.outcome = Outcome::Allow;
         self.event.phase = Some(Phase::Act);
         if let Some(who) = permit.principal() {
-            self.event.principal = Some(who.subject.clone());
-            self.event.client_id = who.client_id.clone();
-            self.event.credential_id = Some(who.id.clone());
-            self.event.issuer = who.issuer.clone();
-            self.event.scheme = Some(who.scheme);
+            self.who(who);
         }
         if !permit.would_deny().is_empty() {
             let codes: Vec<&str> = permit.would_deny().iter().map(Code::as_str).collect();
@@ -65,7 +61,18 @@ impl Draft {
         }
     }
 
+    fn who(&mut self, who: &Credential) {
+        self.event.principal = Some(who.subject.clone());
+        self.event.client_id = who.client_id.clone();
+        self.event.credential_id = Some(who.id.clone());
+        self.event.issuer = who.issuer.clone();
+        self.event.scheme = Some(who.scheme);
+    }
+
     pub(crate) fn denial(&mut self, denial: &Denial) {
+        if let Some(who) = &denial.who {
+            self.who(who);
+        }
         self.event.code = denial.code.clone();
         // A peer or the operator being at fault is an error; only a judgement is a denial.
         let blame = denial.code.info().map(|info| info.blame);

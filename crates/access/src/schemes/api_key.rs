@@ -1,6 +1,6 @@
 //! API keys: looked up by id, compared in constant time under a pepper.
 
-use super::{Context, Outcome, reject, reject_with};
+use super::{Context, Outcome, reject, reject_known};
 use crate::credential::Credential;
 use crate::live::still_good;
 use aws_lc_rs::hmac;
@@ -52,7 +52,7 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, text: &str) -> Outcome {
         return reject(code::KEY_UNKNOWN);
     }
     let id_text: Arc<str> = parsed.id().into();
-    let credential = Credential {
+    let credential = Arc::new(Credential {
         scheme: Scheme::ApiKey,
         issuer: None,
         subject: id_text.clone(),
@@ -66,14 +66,14 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, text: &str) -> Outcome {
         not_before: None,
         expires_at: stored.expires_at,
         routes: Vec::new(),
-    };
+    });
     if let Err(code) = still_good(&credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now) {
-        return reject(code);
+        return reject_known(code, &credential);
     }
     if let Some(routes) = &stored.routes
         && !routes.iter().any(|route| **route == *ctx.route.name)
     {
-        return reject_with(code::KEY_ROUTE, "the key is limited to other routes");
+        return reject_known(code::KEY_ROUTE, &credential);
     }
-    Outcome::Accepted(Arc::new(credential))
+    Outcome::Accepted(credential)
 }

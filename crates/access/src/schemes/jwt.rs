@@ -1,6 +1,6 @@
 //! Bearer JWTs of trusted issuers (RFC 9068, RFC 7519, RFC 8725).
 
-use super::{Context, Lookup, Outcome, reject, reject_with};
+use super::{Context, Lookup, Outcome, reject, reject_known, reject_with};
 use crate::credential::Credential;
 use crate::issuer::{Issuer, KeySource};
 use crate::live::still_good;
@@ -36,14 +36,14 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
 /// What a cache hit does not spare: route, audience, time, revocation.
 fn judge_again<A>(ctx: &Context<'_, A>, issuer: &Arc<Issuer>, hit: Verified) -> Outcome {
     if !ctx.route.takes_issuer(&issuer.settings.name) {
-        return reject(code::TOKEN_WRONG_ISSUER);
+        return reject_known(code::TOKEN_WRONG_ISSUER, &hit.credential);
     }
     if !issuer.takes_audience(&hit.credential.audiences) {
-        return reject(code::TOKEN_WRONG_AUDIENCE);
+        return reject_known(code::TOKEN_WRONG_AUDIENCE, &hit.credential);
     }
     match still_good(&hit.credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now) {
         Ok(()) => Outcome::Accepted(hit.credential),
-        Err(code) => reject(code),
+        Err(code) => reject_known(code, &hit.credential),
     }
 }
 
@@ -85,7 +85,8 @@ fn verify<A>(ctx: &Context<'_, A>, token: &str, fingerprint: [u8; 32]) -> Result
         )
         .map_err(refuse)?;
     let credential = Arc::new(credential(issuer, claims, &fingerprint).map_err(reject)?);
-    still_good(&credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now).map_err(reject)?;
+    still_good(&credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now)
+        .map_err(|code| reject_known(code, &credential))?;
     ctx.cache.remember(fingerprint, credential.clone(), keys.generation, ctx.now);
     Ok(Outcome::Accepted(credential))
 }

@@ -162,6 +162,11 @@ pub(crate) fn reject(code: Code) -> Outcome {
     Outcome::Rejected(Denial::new(code, Phase::Authenticate))
 }
 
+/// A credential whose proof holds, and which is refused all the same.
+pub(crate) fn reject_known(code: Code, credential: &Arc<Credential>) -> Outcome {
+    Outcome::Rejected(Denial::new(code, Phase::Authenticate).of(Some(credential)))
+}
+
 pub(crate) fn reject_with(
     code: Code,
     detail: impl Into<std::borrow::Cow<'static, str>>,

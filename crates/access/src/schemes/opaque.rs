@@ -1,6 +1,6 @@
 //! Opaque tokens, judged by their issuer's introspection endpoint (RFC 7662), with the verified cache.
 
-use super::{Context, Lookup, Outcome, reject, reject_with};
+use super::{Context, Lookup, Outcome, reject, reject_known, reject_with};
 use crate::credential::Credential;
 use crate::denial::Denial;
 use crate::issuer::Issuer;
@@ -34,11 +34,11 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
         .filter(|credential| credential.issuer.as_deref() == Some(&*issuer.settings.name));
     if let Some(credential) = known {
         if !issuer.takes_audience(&credential.audiences) {
-            return reject(code::TOKEN_WRONG_AUDIENCE);
+            return reject_known(code::TOKEN_WRONG_AUDIENCE, &credential);
         }
         return match still_good(&credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now) {
             Ok(()) => Outcome::Accepted(credential),
-            Err(code) => reject(code),
+            Err(code) => reject_known(code, &credential),
         };
     }
     if let Some(code) = ctx.cache.rejected(&fingerprint, NO_GENERATION, ctx.now) {
