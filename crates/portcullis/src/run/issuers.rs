@@ -23,6 +23,8 @@ const EVERY: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(5);
 /// How often a key file is looked at.
 const FILE_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether the configuration has other issuers.
+const LOOK: Duration = Duration::from_millis(200);
 /// Introspections under way at once for one issuer; more are refused rather than queued.
 const ASKING: usize = 64;
 
@@ -43,7 +45,8 @@ impl std::fmt::Debug for Issuers {
 
 struct Entry {
     introspection: Option<config::Introspection>,
-    /// When an unknown key last caused a fetch. The lock makes fetches single-flight.
+    /// When an unknown key last caused a fetch. Whoever fetches keys holds the lock, so that a late answer never
+    /// replaces a newer one.
     demanded: tokio::sync::Mutex<Option<Monotonic>>,
     asking: tokio::sync::Semaphore,
 }
@@ -139,13 +142,32 @@ impl Issuers {
 
     async fn demand(self: Arc<Self>, issuer: Arc<Issuer>) -> Result<(), LookupError> {
         let Some(entry) = self.entry(&issuer) else { return Ok(()) };
-        let mut demanded = entry.demanded.lock().await;
+        let Ok(mut demanded) = entry.demanded.try_lock() else {
+            // Somebody is fetching: what that brings is looked at first. Who still misses a key asks again.
+            drop(entry.demanded.lock().await);
+            return Ok(());
+        };
         let now = self.clock.monotonic();
         if demanded.is_some_and(|last| now.since(last) < limits::UNKNOWN_KEY_FETCH) {
             return Ok(());
         }
         *demanded = Some(now);
-        self.load(&issuer).await.map_err(LookupError::Unavailable)
+        self.load_in_time(&issuer).await.map_err(LookupError::Unavailable)
+    }
+
+    /// A fetch from time to time, whoever else fetches.
+    async fn renew(&self, issuer: &Issuer) -> Result<(), String> {
+        let entry = self.entry(issuer);
+        let _alone = match &entry {
+            Some(entry) => Some(entry.demanded.lock().await),
+            None => None,
+        };
+        self.load_in_time(issuer).await
+    }
+
+    async fn load_in_time(&self, issuer: &Issuer) -> Result<(), String> {
+        let late = |_| Err("no answer in time".to_owned());
+        tokio::time::timeout(PATIENCE, self.load(issuer)).await.unwrap_or_else(late)
     }
 
     async fn ask(
@@ -214,50 +236,60 @@ fn joined<T>(
 }
 
 /// Fetches the keys of all issuers of the policy in force, at the start and from time to time.
+///
+/// WHY: each issuer has a task of its own, so that one that is silent holds up no other.
 pub(super) async fn keep(issuers: Arc<Issuers>, state: Arc<State>) {
-    let mut due: HashMap<Arc<str>, (Monotonic, u64)> = HashMap::new();
-    let mut failing: HashMap<Arc<str>, bool> = HashMap::new();
+    let mut kept: Vec<Kept> = Vec::new();
     loop {
         let policy = state.policy();
+        // An issuer whose settings changed is a new object with empty keys: due at once.
+        kept.retain(|kept| policy.issuers.iter().any(|issuer| Arc::ptr_eq(issuer, &kept.issuer)));
         for issuer in &policy.issuers {
-            let name = &issuer.settings.name;
-            let now = issuers.clock.monotonic();
-            // An issuer whose settings changed is a new object with empty keys: due at once.
-            let identity = Arc::as_ptr(issuer) as usize as u64;
-            if due.get(name).is_some_and(|(at, known)| *known == identity && now < *at) {
-                continue;
-            }
-            let result = tokio::time::timeout(PATIENCE * 3, issuers.load(issuer)).await;
-            let wait = match (&result, &issuer.settings.source) {
-                (_, KeySource::File(_)) => FILE_EVERY,
-                (Ok(Ok(())), _) => EVERY,
-                _ => AGAIN,
-            };
-            let next = issuers.clock.monotonic().0.saturating_add(nanos(wait));
-            due.insert(name.clone(), (Monotonic(next), identity));
-            let failed = match result {
-                Ok(Ok(())) => None,
-                Ok(Err(why)) => Some(why),
-                Err(_) => Some("no answer in time".to_owned()),
-            };
-            let was = failing.insert(name.clone(), failed.is_some()).unwrap_or(false);
-            if let Some(why) = failed
-                && !was
-            {
-                tracing::warn!(issuer = %name, why, "keys not fetched; known keys go on");
-                let mut event = issuers.events.new(code::ISSUER_UNREACHABLE);
-                event.outcome = Outcome::Error;
-                event.issuer = Some(name.clone());
-                event.detail = Some(why.into());
-                issuers.events.record(event);
+            if !kept.iter().any(|kept| Arc::ptr_eq(issuer, &kept.issuer)) {
+                let task = tokio::spawn(follow(issuers.clone(), issuer.clone()));
+                kept.push(Kept { issuer: issuer.clone(), task });
             }
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+/// An issuer that is followed until this is dropped.
+struct Kept {
+    issuer: Arc<Issuer>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Fetches one issuer's keys for as long as it is in force.
+async fn follow(issuers: Arc<Issuers>, issuer: Arc<Issuer>) {
+    let name = &issuer.settings.name;
+    let mut failing = false;
+    loop {
+        let result = issuers.renew(&issuer).await;
+        let wait = match (&result, &issuer.settings.source) {
+            (_, KeySource::File(_)) => FILE_EVERY,
+            (Ok(()), _) => EVERY,
+            _ => AGAIN,
+        };
+        if let Err(why) = &result
+            && !failing
+        {
+            tracing::warn!(issuer = %name, why, "keys not fetched; known keys go on");
+            let mut event = issuers.events.new(code::ISSUER_UNREACHABLE);
+            event.outcome = Outcome::Error;
+            event.issuer = Some(name.clone());
+            event.detail = Some(why.clone().into());
+            issuers.events.record(event);
+        }
+        failing = result.is_err();
+        tokio::time::sleep(wait).await;
+    }
 }
 
 /// Scheme, host and port of a URL as it is written.
