@@ -1,0 +1,220 @@
+//! The gate in this process, with ports of the tests' own: what the real binary cannot be made to do.
+
+use access::address::{AddressHeader, TrustedProxies};
+use access::issuer::{Issuer, IssuerSettings, KeySource};
+use access::limit::Limiter;
+use access::policy::{Expr, JwtRule, Policy, Route, Shadow};
+use access::schemes::{Tools, api_key::Pepper};
+use access::snapshot::Snapshot;
+use access::table::{RouteMatch, RouteTable};
+use access::verified::Fingerprints;
+use access::Snapshots;
+use audit::{Ledger, LedgerOptions, Reader};
+use base::{BoxFuture, Clock, NodeId, Secret, SystemClock};
+use gateway::{
+    Act, Gate, GateParts, HeaderRules, HostHeader, ListenerSettings, LookupError, Lookups, Metrics,
+    Proxies, ProxyHeader, ServerSettings, Timeouts, Upstream, UpstreamProtocol, UpstreamSettings,
+    UpstreamTls,
+};
+use protocol::AlgorithmSet;
+use protocol::oauth::{Introspection, ScopeSet};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A look-up that breaks: it runs inside the connection's task.
+#[derive(Debug)]
+struct Broken;
+
+impl Lookups for Broken {
+    fn refresh(&self, _issuer: Arc<Issuer>) -> BoxFuture<'_, Result<(), LookupError>> {
+        panic!("a defect, for the test");
+    }
+
+    fn introspect(
+        &self,
+        _issuer: Arc<Issuer>,
+        _token: Secret<String>,
+    ) -> BoxFuture<'_, Result<(Introspection, Duration), LookupError>> {
+        panic!("a defect, for the test");
+    }
+}
+
+fn echo() -> Arc<Upstream> {
+    let server = ServerSettings {
+        tls: false,
+        host: "localhost".to_owned(),
+        port: 0,
+        weight: 1,
+        echo: true,
+    };
+    let settings = UpstreamSettings {
+        name: "echo".into(),
+        servers: vec![server],
+        protocol: UpstreamProtocol::Http1,
+        tls: UpstreamTls::default(),
+        assertion: false,
+        timeout: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(5),
+        retries: 0,
+        health: None,
+        keep_alive: 4,
+        idle: Duration::from_secs(5),
+    };
+    Arc::new(Upstream::new(settings).unwrap())
+}
+
+fn route(name: &str, access: Expr, metrics: &Metrics) -> Arc<Route<Act>> {
+    Arc::new(Route {
+        name: name.into(),
+        access,
+        lists: Vec::new(),
+        rates: Vec::new(),
+        shadow: Shadow::default(),
+        strict: false,
+        scopes_text: None,
+        act: Act {
+            upstream: echo(),
+            strip_prefix: None,
+            host_header: HostHeader::Upstream,
+            request_headers: HeaderRules::default(),
+            response_headers: HeaderRules::default(),
+            cors: None,
+            max_body: None,
+            timeout: None,
+            forward_credential: false,
+            methods: None,
+            metrics: metrics.route(name),
+        },
+    })
+}
+
+fn snapshot(metrics: &Metrics) -> Snapshot<Act> {
+    let issuer = Issuer::new(IssuerSettings {
+        name: "corp".into(),
+        issuer: "https://login.example".to_owned(),
+        audiences: vec!["api".to_owned()],
+        algorithms: AlgorithmSet::DEFAULT,
+        source: KeySource::Discovery,
+        introspects: false,
+    });
+    let token = Expr::Jwt(JwtRule {
+        issuer: "corp".into(),
+        scopes: ScopeSet::default(),
+        audiences: Vec::new(),
+        claims: Vec::new(),
+    });
+    let routes =
+        vec![route("open", Expr::Public, metrics), route("closed", Expr::Any(vec![token]), metrics)];
+    let paths = ["/open", "/closed"];
+    let matches: Vec<RouteMatch> = paths
+        .iter()
+        .map(|path| RouteMatch { host: None, path: path.parse().unwrap(), methods: None })
+        .collect();
+    let table = RouteTable::build(&matches).unwrap();
+    Snapshot {
+        version: 0,
+        policy: Arc::new(Policy { issuers: vec![Arc::new(issuer)], routes, table }),
+        keys: Default::default(),
+        blocks: Default::default(),
+        lists: Vec::new().into(),
+        stale: false,
+    }
+}
+
+fn listener() -> ListenerSettings {
+    ListenerSettings {
+        name: "test".into(),
+        bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: None,
+        proxies: Proxies {
+            trusted: TrustedProxies::new([]),
+            header: ProxyHeader::Header(AddressHeader::XForwardedFor),
+        },
+        max_connections: 100,
+        timeouts: Timeouts::default(),
+        http2: false,
+        h2c: false,
+    }
+}
+
+fn ask(to: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn a_panic_in_one_connection_harms_no_other_and_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let dir = folder.path().join("ledger");
+    let node = NodeId(7);
+    let options = LedgerOptions::new(dir.clone(), node, Secret::new([7; 32]), clock.clone());
+    let (ledger, recorders) = Ledger::open(options, 1).unwrap();
+    let ledger = Arc::new(ledger);
+    let metrics = Arc::new(Metrics::new());
+    let control = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let parts = GateParts {
+        snapshots: Arc::new(Snapshots::new(snapshot(&metrics))),
+        tools: Tools {
+            fingerprints: Fingerprints::new().unwrap(),
+            pepper: Pepper::new(&Secret::new([1; 32])),
+        },
+        counters: Arc::new(Limiter::new()),
+        lookups: Arc::new(Broken),
+        clock,
+        metrics: metrics.clone(),
+        log: None,
+        node,
+        assertions: None,
+        assertion_issuer: "https://gate.example".to_owned(),
+        control: control.handle().clone(),
+        ledger: ledger.clone(),
+        recorders,
+    };
+    let gate = Gate::start(parts, &[listener()]).unwrap();
+    let address = gate.bound()[0].address;
+
+    // One connection is in the middle of its head when the other breaks.
+    let mut halfway = TcpStream::connect(address).unwrap();
+    halfway.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    halfway.write_all(b"GET /open HTTP/1.1\r\nHost: x\r\n").unwrap();
+
+    // {"alg":"ES256","kid":"unknown"} . {"iss":"https://login.example"} . 64 zero bytes
+    let token = format!(
+        "{}.{}.{}",
+        protocol::b64::encode(r#"{"alg":"ES256","kid":"unknown"}"#),
+        protocol::b64::encode(r#"{"iss":"https://login.example"}"#),
+        protocol::b64::encode([0u8; 64]),
+    );
+    let answer = ask(
+        address,
+        &format!("GET /closed HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"),
+    );
+    assert_eq!(answer, "", "the broken connection ends without an answer");
+
+    halfway.write_all(b"Connection: close\r\n\r\n").unwrap();
+    let mut other = String::new();
+    halfway.read_to_string(&mut other).unwrap();
+    assert!(other.starts_with("HTTP/1.1 200 "), "{other}");
+    let again = ask(address, "GET /open HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(again.starts_with("HTTP/1.1 200 "), "{again}");
+
+    assert_eq!(metrics.panics.get(), 1);
+    control.block_on(gate.drain(Duration::from_secs(5)));
+    ledger.close().unwrap();
+    let (events, _) = Reader::new(dir).recent(100, |_| true).unwrap();
+    let codes: Vec<&str> = events.iter().map(|event| event.code.as_str()).collect();
+    // The request's own record, and the connection's.
+    assert_eq!(codes.iter().filter(|code| **code == "gate.panic").count(), 2, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| **code == "ok").count(), 2, "{codes:?}");
+}
