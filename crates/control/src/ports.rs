@@ -102,10 +102,12 @@ pub trait Applied: Send + Sync + std::fmt::Debug {
     fn applied(&self, seq: i64) -> BoxFuture<'_, ()>;
 }
 
-/// The address lists as the gate holds them now.
+/// The address lists as the gate holds them now, and the names that acts may speak of.
 pub trait IpTest: Send + Sync + std::fmt::Debug {
     /// The names of the lists.
     fn lists(&self) -> Vec<String>;
+    /// The configured names of the issuers.
+    fn issuers(&self) -> Vec<String>;
     /// Which rules match `address`, in `list` or in every list.
     fn test(&self, address: IpAddr, list: Option<&str>) -> IpTestView;
 }

@@ -50,6 +50,10 @@ async fn add(
     by: Caller,
     Body(ask): Body<NewBlock>,
 ) -> Result<Response, Problem> {
+    // A slip in the name would make a block that blocks nobody: it must be said.
+    if ask.issuer.as_ref().is_some_and(|name| !api.ip_test.issuers().contains(name)) {
+        return Err(Problem::invalid("issuer", "no [[issuer]] has this name"));
+    }
     let done = api.admin.add_block(by, ask).await?;
     api.in_force(done.seq, &format!("the block {} is kept", done.record.id)).await?;
     Ok(json(StatusCode::CREATED, &done.record))

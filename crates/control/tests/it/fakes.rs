@@ -198,6 +198,10 @@ impl IpTest for FakeIps {
         vec!["office".to_owned(), "partners".to_owned()]
     }
 
+    fn issuers(&self) -> Vec<String> {
+        vec!["corp".to_owned()]
+    }
+
     fn test(&self, address: IpAddr, list: Option<&str>) -> IpTestView {
         let wanted = self.lists().into_iter().filter(|it| list.is_none_or(|list| list == it));
         let verdict = |list| IpVerdict {

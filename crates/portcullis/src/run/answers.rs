@@ -42,6 +42,11 @@ impl IpTest for Lists {
         self.state.snapshots.load().lists.iter().map(|it| it.name.to_string()).collect()
     }
 
+    fn issuers(&self) -> Vec<String> {
+        let policy = self.state.policy();
+        policy.issuers.iter().map(|it| it.settings.name.to_string()).collect()
+    }
+
     fn test(&self, address: IpAddr, list: Option<&str>) -> IpTestView {
         let snapshot = self.state.snapshots.load_full();
         let now = self.clock.now();
