@@ -24,6 +24,15 @@ fn streams(seen: &Seen) -> Answer {
                 wait::pause(TICK);
             }
         }),
+        // As fast as it is taken: nobody waits, so nobody has to be woken.
+        "/s/flood" => Answer::takeover(|socket| {
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            let chunk = [&b"4000\r\n"[..], &[b'x'; 0x4000], b"\r\n"].concat();
+            let mut result = socket.write_all(head.as_bytes());
+            while result.is_ok() {
+                result = socket.write_all(&chunk);
+            }
+        }),
         "/s/quiet" => Answer::takeover(|socket| {
             let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                         transfer-encoding: chunked\r\n\r\n9\r\ndata: x\n\n\r\n";
@@ -64,10 +73,8 @@ fn start() -> It {
     let gate = Gate::start(
         &(issuer.config("corp", AUDIENCE) + &upstream(&up) + &route("s", "/s/{**}", both)),
     );
-    let it = It { up, issuer, gate };
-    let token = it.token("nobody", "nothing", "first");
-    wait::until(PATIENCE, "keys", || answer(&it.gate, "/s/x", &token) == passed());
-    it
+    keys_known(&gate, 1);
+    It { up, issuer, gate }
 }
 
 /// What streams over one credential.
@@ -91,7 +98,7 @@ impl It {
             client
         };
         let mut streams = Vec::new();
-        for path in ["/s/events", "/s/quiet"] {
+        for path in ["/s/events", "/s/quiet", "/s/flood"] {
             let mut client = request(path, "");
             assert_eq!(client.response_head().status, 200, "{path}");
             assert!(!client.read_some().expect("an event").is_empty());
@@ -135,21 +142,31 @@ impl It {
 
 impl Streams {
     /// All end within a second of now.
-    fn end(self) {
-        let mut rest = self.0;
-        let ((), took) = timed(|| {
-            for (path, client) in &mut rest {
-                assert!(client.is_closed(SECOND), "{path} is still open");
-            }
+    /// What waits for its answer is told why.
+    fn end(self, code: &str) {
+        let ends = self.0.into_iter().map(|(path, mut client)| {
+            let code = code.to_owned();
+            std::thread::spawn(move || {
+                let (ended, took) = timed(|| match path {
+                    "/s/wait" => said(&client.response()) == refused(401, &code),
+                    _ => client.is_closed(SECOND),
+                });
+                assert!(ended, "{path} is still open");
+                assert!(took < SECOND, "{path}: {took:?}");
+            })
         });
-        assert!(took < SECOND, "{took:?}");
+        for end in ends.collect::<Vec<_>>() {
+            end.join().expect("all end in time");
+        }
     }
 
     /// All still live.
     fn live(&mut self) {
         for (path, client) in &mut self.0 {
             match *path {
-                "/s/events" => assert!(!client.read_some().expect("an event").is_empty()),
+                "/s/events" | "/s/flood" => {
+                    assert!(!client.read_some().expect("an event").is_empty())
+                }
                 "/s/socket" => {
                     client.send(b"\x81\x82\x00\x00\x00\x00hi");
                     assert!(!client.read_some().expect("an echo").is_empty());
@@ -178,7 +195,7 @@ fn blocks_reach_cold_warm_and_live_tokens() {
         let (made, took) = timed(|| it.gate.done(&["block", kind, value, "--reason", "test"]));
         assert!(took < SECOND, "blocking took {took:?}");
         assert_eq!((&made["kind"], &made["value"]), (&json!(kind), &json!(value)));
-        streams.end();
+        streams.end("token.revoked");
         it.stopped(&hit, "token.revoked");
         it.stopped(&cold, "token.revoked");
         others.live();
@@ -216,7 +233,7 @@ fn a_revoked_key_is_cut_from_its_streams() {
     let (streams, mut others) = (it.open(&key), it.open(&other));
     let (_, took) = timed(|| it.gate.done(&["key", "revoke", &id]));
     assert!(took < SECOND, "{took:?}");
-    streams.end();
+    streams.end("key.revoked");
     it.stopped(&key, "key.revoked");
     others.live();
     it.goes_on(&other);
@@ -229,8 +246,8 @@ fn blocks_outlive_a_restart() {
     it.gate.done(&["block", "token", "t"]);
     it.gate.kill9();
     it.gate.restart();
-    let other = it.token("eve", "c", "u");
-    wait::until(PATIENCE, "keys", || answer(&it.gate, "/s/x", &other) == passed());
+    keys_known(&it.gate, 2);
+    assert_eq!(answer(&it.gate, "/s/x", &it.token("eve", "c", "u")), passed());
     it.stopped(&token, "token.revoked");
 }
 
@@ -246,6 +263,36 @@ fn the_end_of_a_token_cuts_its_streams() {
     let mut streams = it.open(&token);
     streams.live();
     wait::until(PATIENCE, "its end", || now() >= exp + 30);
-    streams.end();
+    streams.end("token.expired");
     it.stopped(&token, "token.expired");
+}
+
+#[test]
+fn a_stream_over_http2_is_cut_too() {
+    let (up, issuer) = (Upstream::start(streams), Issuer::start());
+    let gate = Gate::builder()
+        .listener("h2c = true")
+        .rest(
+            &(issuer.config("corp", AUDIENCE)
+                + &upstream(&up)
+                + &route("s", "/s/{**}", &api_key("read"))),
+        )
+        .start();
+    let (id, key) = self::key(&gate, "k", "read");
+    for path in ["/s/events", "/s/quiet"] {
+        let mut curl = std::process::Command::new("curl")
+            .args(["--silent", "--no-buffer", "--http2-prior-knowledge", "--max-time", "20"])
+            .args(["-H", &format!("x-api-key: {key}"), &format!("{}{path}", gate.address())])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("curl runs");
+        let mut out = curl.stdout.take().expect("a pipe");
+        assert_eq!(out.read(&mut [0; 9]).expect("an event"), 9);
+        gate.done(&["block", "subject", &id, "--for", "2s"]);
+        wait::until(SECOND, "curl's end", || curl.try_wait().is_ok_and(|it| it.is_some()));
+        wait::until(PATIENCE, "the block's end", || answer(&gate, "/s/x", &key) == passed());
+        let status = curl.wait().expect("a status");
+        // A stream that is cut must not look as if it had ended well.
+        assert!(!status.success(), "{path}");
+    }
 }

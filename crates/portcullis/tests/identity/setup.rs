@@ -1,6 +1,7 @@
 //! What these tests share: a gate in front of one upstream, and words for requests.
 
 use base::{Clock, SystemClock};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use testkit::{Gate, RawClient, Response, Upstream};
 
@@ -82,6 +83,15 @@ pub(crate) fn key(gate: &Gate, name: &str, scope: &str) -> (String, String) {
     (text("id"), text("key"))
 }
 
+/// Waits until the gate has fetched the keys of so many issuers by itself: without a token that asks for them,
+/// since unknown keys are worth one fetch in 30 s only.
+pub(crate) fn keys_known(gate: &Gate, issuers: i64) {
+    let sql = "SELECT count(*) FROM events WHERE code = 'issuer.keys_changed'";
+    testkit::wait::until(PATIENCE, "the issuers' keys", || {
+        gate.done(&["audit", "query", sql])[0]["count(*)"].as_i64() >= Some(issuers)
+    });
+}
+
 /// Seconds since 1970.
 pub(crate) fn now() -> i64 {
     SystemClock::new().now().seconds()
@@ -93,4 +103,10 @@ pub(crate) fn timed<T>(act: impl FnOnce() -> T) -> (T, Duration) {
     let start = clock.monotonic();
     let result = act();
     (result, clock.monotonic().since(start))
+}
+
+/// All files below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten().map(|it| it.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
