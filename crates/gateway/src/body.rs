@@ -200,10 +200,8 @@ impl Sink<'_> {
         match self {
             Self::Discard => Poll::Pending,
             Self::H1 { conn, .. } => crate::caller::h1_gone(conn, cx),
-            Self::H2(stream) => match stream.poll_reset(cx) {
-                Poll::Ready(Ok(_)) => Poll::Ready(()),
-                _ => Poll::Pending,
-            },
+            // An error means that the whole connection is gone.
+            Self::H2(stream) => stream.poll_reset(cx).map(|_| ()),
         }
     }
 

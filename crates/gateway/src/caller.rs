@@ -106,10 +106,8 @@ impl<'a> Caller<'a> {
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.wire {
             CallerWire::H1 { conn, .. } => h1_gone(conn, cx),
-            CallerWire::H2 { respond } => match respond.poll_reset(cx) {
-                Poll::Ready(Ok(_)) => Poll::Ready(()),
-                _ => Poll::Pending,
-            },
+            // An error means that the whole connection is gone.
+            CallerWire::H2 { respond } => respond.poll_reset(cx).map(|_| ()),
         }
     }
 
