@@ -34,6 +34,6 @@ pub use http::{BODY_KEPT, Body};
 pub use issuer::{Behaviour, Endpoint, Issuer};
 pub use jose::{Algorithm, Key};
 pub use node::{Node, node};
-pub use places::{binary, free_port, parts, rounds, workspace};
+pub use places::{binary, free_port, parts, rounds, soak, workspace};
 pub use tls::Authority;
 pub use upstream::{Answer, Seen, Takeover, Upstream};

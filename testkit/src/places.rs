@@ -41,6 +41,11 @@ pub fn parts() -> PathBuf {
     folder
 }
 
+/// Whether this is a soak (`PORTCULLIS_SOAK` is set), where a test may take its full length.
+pub fn soak() -> bool {
+    std::env::var_os("PORTCULLIS_SOAK").is_some_and(|value| !value.is_empty())
+}
+
 /// How many rounds a long test makes: `short` in an ordinary run, `PORTCULLIS_SOAK_ROUNDS` in a soak.
 pub fn rounds(short: u32) -> u32 {
     let asked = std::env::var_os("PORTCULLIS_SOAK_ROUNDS");

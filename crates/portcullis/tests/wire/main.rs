@@ -9,7 +9,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod bulk;
 mod curl;
+mod faults;
 mod grpc;
 mod h1;
 mod stage;

@@ -83,3 +83,10 @@ pub(crate) fn curl(args: &[&str]) -> Curl {
         body: std::fs::read(body).unwrap_or_default(),
     }
 }
+
+/// Resident memory of a process in KiB.
+pub(crate) fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
