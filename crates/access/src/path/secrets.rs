@@ -73,22 +73,22 @@ pub fn without_tokens(path: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find(TOKEN) {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
-        let length = token_length(from);
-        let (kept, after) = from.split_at(if length == 0 { TOKEN.len() } else { length });
-        out.push_str(if length == 0 { kept } else { MASK });
+        let (length, dots) = token_run(from);
+        // WHY: one dot is enough: header and claims without the signature are as personal as the whole. A run
+        // without one holds no token; it is passed over whole, so that no byte is looked at twice.
+        let (run, after) = from.split_at(length);
+        out.push_str(if dots { MASK } else { run });
         rest = after;
     }
     out.push_str(rest);
     Cow::Owned(out)
 }
 
-/// Bytes of the token that `text` begins with; 0 where it begins with none.
-fn token_length(text: &str) -> usize {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let length = text.bytes().take_while(|byte| is_part(byte) || *byte == b'.').count();
-    let dots = text.bytes().take(length).filter(|byte| *byte == b'.').count();
-    // WHY: one dot is enough: header and claims without the signature are as personal as the whole.
-    if dots > 0 { length } else { 0 }
+/// How many bytes from the front may belong to a token, and whether there is a dot among them.
+fn token_run(text: &str) -> (usize, bool) {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let run = text.bytes().take_while(is_part);
+    run.fold((0, false), |(length, dots), byte| (length + 1, dots || byte == b'.'))
 }
 
 /// Whether `<env>_<id>_<secret><check>` begins here.
