@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use access::path::{canonical, contains_key, query_names_a_credential};
+use access::path::{canonical, contains_key, query_names_a_credential, without_tokens};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -18,4 +18,11 @@ fuzz_target!(|data: &[u8]| {
         assert!(!lower.contains(bad), "{path}");
     }
     assert!(path.split('/').all(|segment| segment != "." && segment != ".."));
+    // A record keeps the path, but no token.
+    let kept = without_tokens(&path);
+    assert_eq!(without_tokens(&kept), kept);
+    let is_part = |byte: char| byte.is_ascii_alphanumeric() || "-_.".contains(byte);
+    for (at, _) in kept.match_indices("eyJ") {
+        assert!(!kept[at..].split(|byte| !is_part(byte)).next().unwrap_or_default().contains('.'));
+    }
 });
