@@ -23,6 +23,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;
+mod typed;
 mod upstream;
 mod url;
 mod value;
@@ -131,7 +132,8 @@ fn read(text: &str, mut reader: Reader<'_>, builtin: bool) -> Report {
         let at = At { span: error.span().unwrap_or(0..0), path: String::new() };
         reader.problem(ProblemCode::Syntax, &at, error.message());
     }
-    let config = read_sections(&mut reader, Section::root(document.get_ref()), builtin);
+    let config =
+        read_sections(&mut reader, Section::new(document.get_ref(), At::default()), builtin);
     let sound = errors.is_empty() && !reader.failed();
     Report { config: config.filter(|_| sound), problems: reader.into_problems() }
 }
