@@ -158,7 +158,7 @@ async fn try_judge(
         .map_err(|doubt| Denial::new(code::PATH_AMBIGUOUS, Phase::Route).detail(doubt.as_str()))?;
     draft.event.host = Some(host.into());
     credentials_in_url(&path, head.query())?;
-    draft.event.path = Some((&*path).into());
+    draft.event.path = Some(path::without_tokens(&path).into());
     let judge = Judge {
         snapshot: &snapshot,
         tools: &shard.gate.tools,
