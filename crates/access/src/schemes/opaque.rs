@@ -26,7 +26,10 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
             Outcome::NotPresented
         };
     };
-    let fingerprint = ctx.tools.fingerprints.of(token.as_bytes());
+    // WHY: what one issuer says of a token is not what another says, so the issuer is part of the key. No issuer
+    // and no token holds a NUL.
+    let keyed = [issuer.settings.issuer.as_bytes(), token.as_bytes()].join(&0);
+    let fingerprint = ctx.tools.fingerprints.of(&keyed);
     let learnt = ctx.asking.learnt.filter(|learnt| learnt.fingerprint == fingerprint);
     let known = learnt
         .map(|learnt| learnt.credential.clone())
