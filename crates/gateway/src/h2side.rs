@@ -20,6 +20,10 @@ const STREAMS: u32 = 128;
 const WINDOWS: (u32, u32) = (128 * 1024, 512 * 1024);
 /// Streams that a caller may reset before they were looked at (CVE-2023-44487, rapid reset).
 const RESETS: usize = 32;
+/// Bytes of a header list as HTTP/2 counts it (RFC 9113 §6.5.2: 32 more for each field) that are read at all. More
+/// than a head may have, so that one that is somewhat too large is refused by us, with an id and a record; beyond,
+/// the library answers a bare 431.
+const HEAD_LIST: u32 = 4 * base::limits::REQUEST_HEAD_BYTES as u32;
 /// Bytes that wait to be sent on one stream.
 const SEND_BUFFER: usize = 64 * 1024;
 
@@ -30,7 +34,7 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
         .max_concurrent_streams(STREAMS)
         .initial_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
-        .max_header_list_size(base::limits::REQUEST_HEAD_BYTES as u32)
+        .max_header_list_size(HEAD_LIST)
         .max_pending_accept_reset_streams(RESETS)
         .max_concurrent_reset_streams(RESETS)
         .max_send_buffer_size(SEND_BUFFER)
