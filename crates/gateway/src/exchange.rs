@@ -2,7 +2,7 @@
 //!
 //! `docs/life-of-a-request.md` describes each.
 
-use crate::act;
+use crate::act::{self, Open};
 use crate::body::Source;
 use crate::caller::{Caller, HeadOut};
 use crate::cors;
@@ -71,7 +71,7 @@ pub(crate) async fn run(
     caller.head_only = head.method == http::Method::HEAD;
     match judge(connection, &head, &mut draft, now).await {
         Judged::Forward(forward) => {
-            act::forward(connection, draft, *forward, head, source, caller).await
+            act::forward(connection, *forward, head, Open { draft, source, caller }).await
         }
         Judged::Preflight(headers) => {
             draft.event.code = code::OK;

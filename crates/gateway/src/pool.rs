@@ -12,11 +12,13 @@ use tokio::time::Instant;
 
 /// Upstream and server number.
 type Key = (u64, usize);
+/// Since when it has been idle, and the connection.
+type Kept = (Instant, Box<Conn<Stream>>);
 
 /// Idle connections, and the HTTP/2 connections in use.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    idle: RefCell<HashMap<Key, Vec<(Instant, Box<Conn<Stream>>)>>>,
+    idle: RefCell<HashMap<Key, Vec<Kept>>>,
     shared: RefCell<HashMap<Key, h2::client::SendRequest<Bytes>>>,
     turns: RefCell<HashMap<u64, Vec<i64>>>,
 }

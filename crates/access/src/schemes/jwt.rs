@@ -69,7 +69,7 @@ fn verify<A>(ctx: &Context<'_, A>, token: &str, fingerprint: [u8; 32]) -> Result
         return Err(reject(code));
     }
     if let Err(error) = compact.verify(&keys.set, issuer.settings.algorithms) {
-        return Err(unverified(ctx, issuer, &keys, fingerprint, error.code(), error.to_string()));
+        return Err(unverified(ctx, issuer, &keys, fingerprint, &error));
     }
     let claims = Claims::parse(compact.payload()).map_err(refuse)?;
     claims
@@ -96,9 +96,9 @@ fn unverified<A>(
     issuer: &Arc<Issuer>,
     keys: &crate::issuer::IssuerKeys,
     fingerprint: [u8; 32],
-    code: Code,
-    detail: String,
+    error: &protocol::jwt::JwtError,
 ) -> Outcome {
+    let code = error.code();
     if code == code::TOKEN_UNKNOWN_KEY {
         if ctx.asking.may_ask {
             return Outcome::Need(Lookup::Keys(issuer.clone()));
@@ -109,7 +109,7 @@ fn unverified<A>(
     } else if code == code::TOKEN_BAD_SIGNATURE {
         ctx.cache.reject(fingerprint, code.clone(), keys.generation, ctx.now);
     }
-    reject_with(code, detail)
+    reject_with(code, error.to_string())
 }
 
 /// The credential that verified claims make.

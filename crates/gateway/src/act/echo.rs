@@ -1,11 +1,10 @@
 //! The built-in upstream: says what an upstream would have been told.
 
-use super::{Job, request};
+use super::{Job, Open, request};
 use crate::body::{Patience, Pump, PumpError, Sink, Source};
-use crate::caller::{Caller, HeadOut};
+use crate::caller::HeadOut;
 use crate::exchange::{finish, refuse};
 use crate::problem::Answer;
-use crate::record::Draft;
 use access::Denial;
 use base::{Phase, code};
 use bytes::Bytes;
@@ -14,12 +13,8 @@ use bytes::Bytes;
 const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// Answers with method, path and headers as JSON.
-pub(super) async fn answer(
-    job: &Job<'_>,
-    mut draft: Draft,
-    source: Source<'_>,
-    mut caller: Caller<'_>,
-) -> bool {
+pub(super) async fn answer(job: &Job<'_>, open: Open<'_>) -> bool {
+    let Open { mut draft, source, mut caller } = open;
     if job.head.expect_continue {
         caller.go_on();
         let _ = caller.flush().await;

@@ -1,6 +1,7 @@
 //! Bringing an answer back.
 
-use super::{Job, SILENCE, Talked};
+use super::talk::Talked;
+use super::{Job, SILENCE};
 use crate::body::{Patience, Pump, PumpError, Source};
 use crate::caller::{Caller, HeadOut};
 use crate::cors;
@@ -22,10 +23,9 @@ enum Done {
 /// Sends head and body to the caller while the request's body may still be on its way up.
 pub(super) async fn run<'a>(
     job: &Job<'_>,
-    mut draft: Draft,
+    (mut draft, mut caller): (Draft, Caller<'a>),
     (head, body): (ResponseHead, Source<'_>),
     mut request: Pump<'_, '_>,
-    mut caller: Caller<'a>,
     live: &Live,
 ) -> (Talked<'a>, bool) {
     let framing = head.framing;
