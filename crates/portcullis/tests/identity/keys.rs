@@ -3,7 +3,8 @@
 use crate::setup::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use testkit::{Gate, RawClient, Upstream, wait};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use testkit::{Gate, RawClient, Upstream, run, wait};
 
 fn start(up: &Upstream) -> Gate {
     Gate::start(
@@ -246,4 +247,64 @@ fn a_limit_that_is_not_there_yet_is_refused_and_not_forgotten() {
     let create = ["key", "create", "--name", "k", "--scope", "orders:read", "--route", "orders"];
     assert_eq!(gate.cli(&create).code, 1);
     assert_eq!(gate.done(&["key", "list"]), json!([]));
+}
+
+#[test]
+fn keys_made_at_once_are_all_known_when_their_commands_return() {
+    let up = Upstream::ok();
+    let gate = start(&up);
+    let (address, data) = (gate.address(), gate.data().to_string_lossy().into_owned());
+    std::thread::scope(|scope| {
+        for maker in 0..4 {
+            let (address, data) = (&address, &data);
+            scope.spawn(move || {
+                for round in 0..5 {
+                    let name = format!("k{maker}-{round}");
+                    let create = ["key", "create", "--name", &name, "--scope", "orders:read"];
+                    let made = run(&[&create[..], &["--json", "--data", data]].concat());
+                    assert_eq!(made.code, 0, "{made:?}");
+                    let made = made.json();
+                    let key = made["key"].as_str().expect("a key");
+                    for _ in 0..4 {
+                        assert_eq!(answer_at(address, "/orders/1", key), passed(), "{name}");
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(gate.done(&["key", "list"]).as_array().map(Vec::len), Some(20));
+}
+
+#[test]
+fn under_load_no_request_passes_after_the_revocation_was_said() {
+    let up = Upstream::ok();
+    let gate = start(&up);
+    let (id, key) = self::key(&gate, "k", "orders:read");
+    let (said, over) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (address, passed_before) = (gate.address(), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = RawClient::connect(&address);
+                while !over.load(Ordering::SeqCst) {
+                    let late = said.load(Ordering::SeqCst);
+                    let answer = again(&mut client, "/orders/1", &key);
+                    if answer == passed() {
+                        assert!(!late, "a request passed after its key was said to be revoked");
+                        passed_before.fetch_add(1, Ordering::SeqCst);
+                    } else {
+                        assert_eq!(answer, refused(401, "key.revoked"));
+                    }
+                }
+            });
+        }
+        wait::until(PATIENCE, "load", || passed_before.load(Ordering::SeqCst) > 100);
+        let (_, took) = timed(|| gate.done(&["key", "revoke", &id]));
+        said.store(true, Ordering::SeqCst);
+        assert!(took < SECOND, "{took:?}");
+        let count = up.count();
+        wait::pause(std::time::Duration::from_millis(200));
+        over.store(true, Ordering::SeqCst);
+        assert!(up.count() <= count + 4, "only what was on its way");
+    });
 }

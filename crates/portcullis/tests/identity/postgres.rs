@@ -78,3 +78,41 @@ fn a_lost_feed_closes_the_gate_after_its_limit_and_opens_it_again() {
         testkit::get(&format!("{}/readyz", gate.control()), &[]).status == 200
     });
 }
+
+#[test]
+fn what_one_node_says_another_heeds_within_a_second() {
+    let postgres = PrivatePostgres::start().expect("PostgreSQL");
+    let up = Upstream::ok();
+    let one = start(&up, &postgres, "");
+    // Nodes of one installation share the key that seals their secrets.
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).expect("a folder");
+    std::fs::copy(one.data().join("master.key"), data.join("master.key")).expect("the master key");
+    let two = Gate::builder()
+        .server(&format!("store = \"{}\"", postgres.url()))
+        .rest(&(upstream(&up) + &route("orders", "/orders/{**}", &api_key("orders:read"))))
+        .data(&data)
+        .start();
+    let (id, key) = self::key(&one, "a", "orders:read");
+    wait::until(SECOND, "the key at the other node", || {
+        answer(&two, "/orders/1", &key) == passed()
+    });
+    assert_eq!(everywhere(&two, "/orders/1", &key), vec![passed(); 16]);
+    let block = one.done(&["block", "subject", &id]);
+    let revoked = refused(401, "key.revoked");
+    wait::until(SECOND, "the block", || answer(&two, "/orders/1", &key) == revoked);
+    assert_eq!(everywhere(&two, "/orders/1", &key), vec![revoked.clone(); 16]);
+    two.done(&["block", "remove", block["id"].as_str().expect("an id")]);
+    wait::until(SECOND, "its end", || answer(&one, "/orders/1", &key) == passed());
+    two.done(&["key", "revoke", &id]);
+    assert_eq!(answer(&two, "/orders/1", &key), revoked);
+    wait::until(SECOND, "the revocation", || answer(&one, "/orders/1", &key) == revoked);
+    assert_eq!(everywhere(&one, "/orders/1", &key), vec![revoked; 16]);
+    // Without that key a node does not start on a store with sealed rows, rather than make another.
+    let stranger = Gate::builder()
+        .server(&format!("store = \"{}\"", postgres.url()))
+        .rest(&(upstream(&up) + &route("orders", "/orders/{**}", &api_key("orders:read"))))
+        .try_start();
+    assert_eq!(stranger.err().map(|output| output.code), Some(1));
+}

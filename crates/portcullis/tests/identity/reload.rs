@@ -209,3 +209,30 @@ fn a_reload_forgets_no_revocation_and_no_key_of_an_issuer_that_stays() {
     wait::until(PATIENCE, "its keys", || wrong(&answer(&gate, "/stays", &token)));
     assert!(everywhere(&gate, "/stays", &token).iter().all(wrong));
 }
+
+#[test]
+fn listeners_come_and_go_with_the_file() {
+    let up = Upstream::ok();
+    let first = upstream(&up) + &open("all", "/{**}");
+    let mut gate = Gate::start(&first);
+    let mut kept = RawClient::connect(&gate.address());
+    let port = testkit::free_port();
+    let second = |port: u16| {
+        format!("[[listener]]\nname = \"second\"\nbind = \"127.0.0.1:{port}\"\n") + &first
+    };
+    let address = format!("127.0.0.1:{port}");
+    let listens = || std::net::TcpStream::connect(&address).is_ok();
+    assert!(!listens());
+    gate.rewrite(&second(port));
+    wait::until(SOON, "the second listener", listens);
+    assert_eq!(testkit::get(&format!("{address}/a"), &[]).status, 200);
+    // One whose port another program holds: the file is refused, what runs goes on.
+    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    gate.rewrite(&second(other.local_addr().expect("an address").port()));
+    gate.wait_for_log("refused", PATIENCE);
+    assert_eq!(testkit::get(&format!("{address}/a"), &[]).status, 200);
+    assert_eq!(plain(&mut kept, "/a"), 200);
+    gate.rewrite(&first);
+    wait::until(SOON, "its end", || !listens());
+    assert_eq!(plain(&mut kept, "/a"), 200);
+}
