@@ -3,6 +3,9 @@
 use crate::exchange::Forward;
 use crate::head::RequestHead;
 use crate::serve::Connection;
+use access::Credential;
+use base::Scheme;
+use protocol::oauth::ScopeSet;
 use protocol::sign::Signer;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,14 +18,38 @@ const REUSED_S: i64 = 30;
 /// Assertions kept per shard; at about 600 bytes 2.5 MB. When full, all are let go.
 const KEPT: usize = 4096;
 
-/// What an assertion depends on.
+/// All that an assertion says.
+///
+/// INVARIANT: every claim but the times follows from these. An id and a subject alone do not name a caller: two
+/// issuers may give the same ones.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct About {
     upstream: u64,
-    credential: Option<Arc<str>>,
-    subject: Option<Arc<str>>,
+    who: Option<Who>,
     method: http::Method,
     path: Box<str>,
+}
+
+/// What it says of the caller.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Who {
+    scheme: Scheme,
+    issuer: Option<Arc<str>>,
+    subject: Arc<str>,
+    client: Option<Arc<str>>,
+    scopes: ScopeSet,
+}
+
+impl Who {
+    fn of(credential: &Credential) -> Self {
+        Self {
+            scheme: credential.scheme,
+            issuer: credential.issuer.clone(),
+            subject: credential.subject.clone(),
+            client: credential.client_id.clone(),
+            scopes: credential.scopes.clone(),
+        }
+    }
 }
 
 /// Makes assertions for one shard.
@@ -54,8 +81,7 @@ impl Assertions {
         let who = forward.permit.principal();
         let about = About {
             upstream: upstream.id,
-            credential: who.map(|it| it.id.clone()),
-            subject: who.map(|it| it.subject.clone()),
+            who: who.map(|it| Who::of(it)),
             method: head.method.clone(),
             path: forward.path.clone(),
         };
