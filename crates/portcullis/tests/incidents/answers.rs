@@ -182,6 +182,14 @@ fn rfc9457_every_status_is_a_problem() {
         "POST /small/x HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n01234567890123456789\r\n0\r\n\r\n",
     );
     refused(&chunked, 413, "body.too_large");
+    // A body that stops on the way.
+    let stalled = raw("POST /open/stalled HTTP/1.1\r\nHost: g\r\nContent-Length: 10\r\n\r\nabc");
+    refused(&stalled, 408, "body.timeout");
+    let whole = stage.upstream.requests().into_iter().filter(|seen| seen.body.complete);
+    assert!(
+        whole.filter(|seen| seen.method() == "POST").count() == 0,
+        "a cut body arrived as a whole"
+    );
     stage.alive();
 }
 
@@ -401,6 +409,58 @@ fn explain_knows_a_denial_by_its_id() {
     }
     let nobody = stage.gate.cli(&["explain", "01JD00000000000000000000ZZ"]);
     assert_ne!(nobody.code, 0, "{nobody:?}");
+}
+
+/// Every answer is one row of the ledger, whatever was asked and however it ended.
+#[test]
+fn every_exit_is_recorded_once() {
+    let stage = stage();
+    let token = stage.token("read");
+    let mut ids: BTreeSet<String> = BTreeSet::new();
+    let mut answers = 0;
+    let mut take = |answer: Response| {
+        answers += 1;
+        ids.extend(answer.header("x-request-id").map(str::to_owned));
+    };
+    for path in [
+        "/open/x",
+        "/nowhere",
+        "/open/..",
+        "/api/x",
+        "/admin/x",
+        "/elsewhere/x",
+        "/dead/x",
+        "/open/gone",
+        "/open/babble",
+    ] {
+        take(stage.gate.get(path, &[]));
+        take(stage.get(path, &token));
+        take(testkit::request("POST", &(stage.gate.address() + path), &[], b"body"));
+        take(testkit::request("HEAD", &(stage.gate.address() + path), &[], b""));
+    }
+    for bytes in [
+        "GARBAGE\r\n\r\n",
+        "GET /open/x HTTP/1.1\r\n\r\n",
+        "POST /open/x HTTP/1.0\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET /open/x HTTP/1.1\r\nHost: g\r\nConnection: close, upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ] {
+        take(stage.connect().exchange(bytes));
+    }
+    let mut pipelined = stage.connect();
+    pipelined.send("GET /open/1 HTTP/1.1\r\nHost: g\r\n\r\n".repeat(5));
+    for _ in 0..5 {
+        take(pipelined.response());
+    }
+    assert_eq!(ids.len(), answers, "an answer without an id of its own");
+    let rows = || {
+        let sql = "SELECT request_id, count FROM events WHERE kind = 'decision'";
+        stage.gate.done(&["audit", "query", sql]).as_array().cloned().unwrap_or_default()
+    };
+    wait::until(SOON, "all decisions in the ledger", || rows().len() >= answers);
+    let recorded: BTreeSet<String> =
+        rows().iter().filter_map(|row| row["request_id"].as_str().map(str::to_owned)).collect();
+    assert_eq!((rows().len(), recorded), (answers, ids));
+    assert_eq!(stage.gate.done(&["audit", "verify"])["ok"], true);
 }
 
 /// No credential stands in any file or line of the gate, whatever became of it: after all kinds of use, and after

@@ -333,6 +333,9 @@ fn incident_16_undrained_body() {
                 "POST {path} HTTP/1.1\r\nHost: gate\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n{hidden}{PLAIN}"
             );
             check(&stage, &expects, &[status], &[]);
+            // Nobody is told to send what nobody will read.
+            let answer = stage.connect().exchange(&expects);
+            assert!(answer.interim.is_empty(), "{path}: told to go on, then refused");
         }
     }
     // Body and next request in one piece, where all is well.

@@ -258,9 +258,35 @@ fn keys_fail(endpoint: Endpoint, behaviour: &Behaviour) {
     }
 }
 
+/// Row 18: an issuer's answer that points elsewhere is not followed, whatever stands there.
+#[test]
+fn incident_18_redirections_are_not_followed() {
+    let attacker = Key::generate(Algorithm::Es256, "k1");
+    let set = jose::key_set([&attacker]);
+    let elsewhere = Upstream::start(move |seen| match seen.target().as_str() {
+        "/jwks" => testkit::Answer::json(200, &set),
+        _ => testkit::Answer::json(200, &json!({ "active": true, "sub": "root", "scope": "read" })),
+    });
+    for endpoint in [Endpoint::Keys, Endpoint::Discovery, Endpoint::Introspection] {
+        let stage = Asking::start(Behaviour::Honest);
+        let target = match endpoint {
+            Endpoint::Keys => "/jwks",
+            _ => "/other",
+        };
+        stage.issuer.behave_at(endpoint, Behaviour::Redirect(elsewhere.url() + target));
+        let forged = attacker.token(&stage.issuer.claims("orders-api", "read"));
+        stage.refuses("/signed/x", &forged, "a forged token");
+        stage.refuses("/opaque/x", "forged", "a forged token");
+        assert_eq!(elsewhere.count(), 0, "{endpoint:?}: the redirection was followed");
+    }
+}
+
 /// Row 18: keys that never come, and an issuer that recovers.
 #[test]
-fn incident_18_keys_are_silent_and_come_back() {
+fn incident_18_keys_are_silent_or_slow_and_come_back() {
+    let slow = Asking::start(Behaviour::Drip(Duration::from_millis(100)));
+    let token = slow.issuer.token("orders-api", "read");
+    assert_eq!(slow.refuses("/signed/x", &token, "one byte at a time"), "issuer.unavailable");
     let stage = Asking::start(Behaviour::Silence);
     let token = stage.issuer.token("orders-api", "read");
     assert_eq!(stage.refuses("/signed/x", &token, "silence"), "issuer.unavailable");

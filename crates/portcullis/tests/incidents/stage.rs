@@ -148,6 +148,8 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            let log = self.gate.log();
+            assert!(!log.contains("panicked"), "the gate panicked:\n{log}");
             self.look_for_secrets();
         }
     }

@@ -75,6 +75,25 @@ fn incident_01_algorithm_confusion() {
     for alg in ["ES256", "PS256", "RS384", "RS512", "RS1"] {
         add("r1 under another", rsa.token_with(&json!({ "alg": alg, "kid": "r1" }), &claims));
     }
+    // Header members twice, and text that is not quite base64url (RFC 7515 §2).
+    for header in [
+        r#"{"alg":"none","alg":"ES256","kid":"k1"}"#,
+        r#"{"alg":"ES256","alg":"none","kid":"k1"}"#,
+        r#"{"alg":"ES256","kid":"k9","kid":"k1"}"#,
+        r#"{"alg":"ES256","kid":"k1","b64":false,"crit":["b64"]}"#,
+        r#"{"alg":"ES256","kid":"k1","crit":[]}"#,
+    ] {
+        add(header, ec.token_of(header.as_bytes(), claims.to_string().as_bytes()));
+    }
+    let good = ec.token(&claims);
+    for tail in ["=", "==", ".", "..", "A", "%3D", "\t", ".x"] {
+        add(tail, format!("{good}{tail}"));
+    }
+    let parts: Vec<&str> = good.split('.').collect();
+    add("padded", format!("{}==.{}.{}", parts[0], parts[1], parts[2]));
+    add("turned", format!("{}.{}.{}", parts[1], parts[0], parts[2]));
+    add("two parts", format!("{}.{}", parts[0], parts[1]));
+    add("five parts", format!("{}..{}.{}.", parts[0], parts[1], parts[2]));
     for (what, token) in &attacks {
         let answer = stage.get("/api/x", token);
         assert_eq!(answer.status, 401, "{what}: {}", answer.text());
@@ -360,6 +379,80 @@ fn incident_03_cache_across_introspecting_issuers() {
         refused(&get("/second/x", "bad-then-good"), 401, "token.inactive");
         let good = get("/first/x", "bad-then-good");
         assert_eq!(good.status, 200, "{}", good.text());
+    }
+}
+
+/// Row 3 for what the gate signs: two issuers that give the same subject and the same id are two callers.
+#[test]
+fn incident_03_assertion_of_another_issuer() {
+    let (first, second) = (testkit::Issuer::start(), testkit::Issuer::start());
+    let upstream = Upstream::ok();
+    let gate = testkit::Gate::start(&format!(
+        "{}{}{}[[route]]\nname = \"both\"\npath = \"/both/{{**}}\"\nupstream = \"orders\"\n\
+         access = {{ any = [{{ jwt = {{ issuer = \"first\", scopes = [\"read\"] }} }}, \
+         {{ jwt = {{ issuer = \"second\", scopes = [\"read\"] }} }}] }}\n",
+        first.config("first", AUDIENCE),
+        second.config("second", AUDIENCE),
+        crate::stage::service(&upstream, "assertion = true"),
+    ));
+    let mut client = testkit::RawClient::connect(&gate.address());
+    let mut said = |issuer: &testkit::Issuer, scope: &str, client_id: &str| {
+        let mut claims = issuer.claims(AUDIENCE, scope);
+        (claims["jti"], claims["client_id"]) = (json!("same"), json!(client_id));
+        let answer = client.exchange(format!(
+            "GET /both/x HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {}\r\n\
+             Portcullis-Assertion: root\r\n\r\n",
+            issuer.sign(&claims)
+        ));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let assertion = upstream.last().header("portcullis-assertion").expect("one assertion");
+        let payload = assertion.split('.').nth(1).expect("a payload").to_owned();
+        let claims: Value = serde_json::from_slice(&jose::unb64(&payload)).expect("claims");
+        (claims["subject_issuer"].clone(), claims["scope"].clone(), claims["client_id"].clone())
+    };
+    for _ in 0..2 {
+        for (issuer, name) in [(&first, "first"), (&second, "second")] {
+            for (scope, client) in [("read", "shop"), ("admin read", "shop"), ("read", "app")] {
+                let expected = (json!(name), json!(scope), json!(client));
+                assert_eq!(said(issuer, scope, client), expected);
+            }
+        }
+    }
+}
+
+/// Row 3 across a reload: what a cache holds is judged by the configuration that is in force.
+#[test]
+fn incident_03_cache_across_reloads() {
+    let mut stage = Stage::standard();
+    let token = stage.token("read");
+    let address = stage.gate.address();
+    let mut client = testkit::RawClient::connect(&address);
+    let mut get = || {
+        client.exchange(format!(
+            "GET /api/x HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {token}\r\n\r\n"
+        ))
+    };
+    let good = std::fs::read_to_string(stage.gate.config()).expect("the file");
+    let good = good.split_once("[log]").expect("the third part").1.to_owned();
+    let part = |text: &str| format!("[log]{text}");
+    for (old, new, status) in [
+        ("audience = [\"orders-api\"]", "audience = [\"billing-api\"]", 401..=401),
+        ("algorithms = [\"ES256\", \"RS256\"]", "algorithms = [\"RS256\"]", 401..=401),
+        ("scopes = [\"read\"] } }", "scopes = [\"read\", \"write\"] } }", 403..=403),
+        ("issuer = \"http://127.0.0.1", "issuer = \"http://127.0.0.2", 401..=401),
+    ] {
+        assert_eq!(get().status, 200);
+        let changed = good.replacen(old, new, 1);
+        assert_ne!(changed, good, "{old}");
+        stage.gate.rewrite(&part(&changed));
+        stage.gate.sighup();
+        wait::until(SOON, new, || status.contains(&get().status));
+        for _ in 0..5 {
+            assert!(status.contains(&get().status), "{new}");
+        }
+        stage.gate.rewrite(&part(&good));
+        stage.gate.sighup();
+        wait::until(SOON, "the first configuration", || get().status == 200);
     }
 }
 
