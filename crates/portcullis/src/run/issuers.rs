@@ -49,7 +49,13 @@ struct Entry {
     /// replaces a newer one.
     demanded: tokio::sync::Mutex<Option<Monotonic>>,
     asking: tokio::sync::Semaphore,
+    /// Questions under way, by token: a burst of requests with one token is one question. At most [`ASKING`]
+    /// beside those that are refused at once.
+    questions: Mutex<HashMap<String, Arc<Question>>>,
 }
+
+/// What was answered to one question, for all who wait for it.
+type Question = tokio::sync::OnceCell<Result<(Introspection, Duration), LookupError>>;
 
 impl Issuers {
     pub(super) fn new(fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>, events: Events) -> Self {
@@ -69,6 +75,7 @@ impl Issuers {
                     introspection: issuer.introspection.clone(),
                     demanded: tokio::sync::Mutex::new(None),
                     asking: tokio::sync::Semaphore::new(ASKING),
+                    questions: Mutex::default(),
                 }),
             };
             next.insert(name, entry);
@@ -175,8 +182,23 @@ impl Issuers {
         issuer: Arc<Issuer>,
         token: Secret<String>,
     ) -> Result<(Introspection, Duration), LookupError> {
-        let unavailable = |why: &str| LookupError::Unavailable(why.to_owned());
         let entry = self.entry(&issuer).ok_or_else(|| unavailable("no such issuer"))?;
+        let book = || entry.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        let question = book().entry(token.expose().clone()).or_default().clone();
+        let answer = question.get_or_init(|| self.question(&entry, token.clone())).await.clone();
+        // Who comes now asks anew.
+        let mut book = book();
+        if book.get(token.expose()).is_some_and(|it| Arc::ptr_eq(it, &question)) {
+            book.remove(token.expose());
+        }
+        answer
+    }
+
+    async fn question(
+        &self,
+        entry: &Entry,
+        token: Secret<String>,
+    ) -> Result<(Introspection, Duration), LookupError> {
         let settings =
             entry.introspection.clone().ok_or_else(|| unavailable("it does not introspect"))?;
         let _place =
@@ -206,6 +228,10 @@ impl Issuers {
             Introspection::parse(&answer.body).map_err(|error| unavailable(&error.to_string()))?;
         Ok((answer, settings.cache))
     }
+}
+
+fn unavailable(why: &str) -> LookupError {
+    LookupError::Unavailable(why.to_owned())
 }
 
 /// The port that the shards ask through. The work runs on the control runtime, so that a caller who goes away
