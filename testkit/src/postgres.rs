@@ -92,6 +92,29 @@ impl PrivatePostgres {
         self.end(Signal::SIGINT);
     }
 
+    /// Stops the processes that serve sessions, as a network does that swallows every packet: nothing answers,
+    /// and no connection ends. New sessions are served. [`Self::thaw`] lets them go on.
+    pub fn freeze_sessions(&self) {
+        self.signal_sessions(Signal::SIGSTOP);
+    }
+
+    /// Lets go on what [`Self::freeze_sessions`] stopped.
+    pub fn thaw(&self) {
+        self.signal_sessions(Signal::SIGCONT);
+    }
+
+    fn signal_sessions(&self, signal: Signal) {
+        let Some(server) = self.server.as_ref().map(Child::id) else { return };
+        let list = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
+        for id in list.unwrap_or_default().split_whitespace() {
+            // The server's title names its sessions: `postgres: USER DATABASE [local] idle`.
+            let title = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            if let (true, Ok(id)) = (title.contains(USER), id.parse()) {
+                let _ = kill(Pid::from_raw(id), signal);
+            }
+        }
+    }
+
     fn make(&self) -> Result<(), String> {
         let mut command = self.command("initdb");
         command.arg("-D").arg(self.data()).args(["-U", USER, "--auth=trust", "--no-sync"]);

@@ -79,6 +79,9 @@ fn scopes_come_from_scope_or_scp() {
         (json!({ "scope": null, "scp": ["write"] }), missing),
         (json!({ "scope": null, "scp": [1] }), refused(401, "token.claim_invalid")),
         (json!({ "scope": ["read"] }), refused(401, "token.claim_invalid")),
+        // RFC 7800 §3: bound to a key that nobody proves to have.
+        (json!({ "cnf": { "jkt": "x" } }), refused(401, "token.proof_missing")),
+        (json!({ "cnf": {} }), refused(401, "token.proof_missing")),
     ] {
         it.check("/scoped", &claims, &expect);
     }

@@ -166,6 +166,22 @@ fn without_a_cache_every_request_is_asked_for() {
 }
 
 #[test]
+fn a_burst_of_one_token_is_one_question() {
+    let it = start("30s");
+    it.issuer.introspects("good", it.active());
+    // About a second for the answer: all of the burst are there before it is.
+    it.issuer.behave_at(Endpoint::Introspection, Behaviour::Drip(Duration::from_millis(4)));
+    let address = it.gate.address();
+    std::thread::scope(|scope| {
+        for _ in 0..150 {
+            scope.spawn(|| assert_eq!(answer_at(&address, "/read/x", "good"), passed()));
+        }
+    });
+    assert!(it.asked() <= 4, "asked {} times", it.asked());
+    assert_eq!(it.up.count(), 150);
+}
+
+#[test]
 fn skew_is_forgiven_to_opaque_tokens_too() {
     let it = start("30s");
     let mut ending = it.active();

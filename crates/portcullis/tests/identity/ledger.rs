@@ -7,9 +7,15 @@ use testkit::{Gate, Upstream, run, wait};
 
 fn start(up: &Upstream) -> Gate {
     Gate::start(
-        &(upstream(up)
+        &("[[ip_list]]\nname = \"none\"\nallow = []\n".to_owned()
+            + &upstream(up)
             + &route("orders", "/orders/{**}", &api_key("orders:read"))
             + &route("strict", "/strict", &(api_key("orders:read") + "\naudit = \"strict\""))
+            + &route(
+                "inside",
+                "/inside",
+                &(api_key("orders:read") + "\nip = [\"none\"]\nshadow = [\"ip\"]"),
+            )
             + &route(
                 "shadow",
                 "/shadow",
@@ -32,7 +38,7 @@ fn rows(gate: &Gate, sql: &str, enough: impl Fn(&[Value]) -> bool) -> Vec<Value>
 #[test]
 fn queries_tails_and_explanations_agree() {
     let up = Upstream::ok();
-    let mut gate = start(&up);
+    let gate = start(&up);
     let (id, key) = self::key(&gate, "k", "orders:read");
     let (_, weak) = self::key(&gate, "w", "else");
     for number in 0..7 {
@@ -104,7 +110,18 @@ fn queries_tails_and_explanations_agree() {
         let output = gate.cli(&["audit", "query", sql]);
         assert_eq!(output.code, 1, "{sql}: {output:?}");
     }
+}
 
+#[test]
+fn the_ledger_verifies_while_it_is_written_and_after() {
+    let up = Upstream::ok();
+    let mut gate = start(&up);
+    let (_, key) = self::key(&gate, "k", "orders:read");
+    for number in 0..10 {
+        assert_eq!(answer(&gate, &format!("/orders/{number}"), &key), passed());
+    }
+    let sql = "SELECT count(*) FROM events WHERE route = 'orders'";
+    rows(&gate, sql, |rows| rows[0]["count(*)"] == 10);
     let verified = gate.done(&["audit", "verify"]);
     assert_eq!(verified["ok"], true, "{verified}");
     let entries = verified["entries"].as_u64().expect("a number");
@@ -152,6 +169,10 @@ fn strict_decisions_and_shadow_are_recorded() {
     let found = gate.done(&["audit", "query", &sql]);
     assert!(!found.as_array().expect("rows").is_empty(), "{found}");
     assert_eq!(found[0]["outcome"], "allow");
+    assert_eq!(answer(&gate, "/inside", &key), passed());
+    let inside = "SELECT detail FROM events WHERE route = 'inside'";
+    let found = rows(&gate, inside, |rows| rows.len() == 1);
+    assert_eq!(found[0]["detail"], "would_deny: address.not_listed");
     for _ in 0..5 {
         assert_eq!(answer(&gate, "/shadow", &key), passed());
     }

@@ -67,6 +67,8 @@ fn a_lost_feed_closes_the_gate_after_its_limit_and_opens_it_again() {
     });
     assert!(took > Duration::from_secs(1) && took < Duration::from_secs(5), "{took:?}");
     let count = up.count();
+    let output = gate.cli(&["key", "create", "--name", "b", "--scope", "orders:read"]);
+    assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{output:?}");
     assert_eq!(everywhere(&gate, "/orders/1", &key), vec![refused(503, "state.stale"); 16]);
     assert_eq!(up.count(), count);
     let ready = testkit::get(&format!("{}/readyz", gate.control()), &[]);
@@ -115,4 +117,29 @@ fn what_one_node_says_another_heeds_within_a_second() {
         .rest(&(upstream(&up) + &route("orders", "/orders/{**}", &api_key("orders:read"))))
         .try_start();
     assert_eq!(stranger.err().map(|output| output.code), Some(1));
+}
+
+#[test]
+fn a_database_that_falls_silent_is_as_good_as_lost_and_is_found_again() {
+    let postgres = PrivatePostgres::start().expect("PostgreSQL");
+    let up = Upstream::ok();
+    let gate = start(&up, &postgres, "stale_limit = \"2s\"");
+    let (_, key) = self::key(&gate, "a", "orders:read");
+    assert_eq!(answer(&gate, "/orders/1", &key), passed());
+    // No connection ends, nothing answers: as a network that swallows every packet.
+    postgres.freeze_sessions();
+    let stale = refused(503, "state.stale");
+    let took = wait::until(PATIENCE, "the limit", || answer(&gate, "/orders/1", &key) == stale);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    // An act is refused and says so, rather than hang.
+    let (output, took) =
+        timed(|| gate.cli(&["key", "create", "--name", "b", "--scope", "orders:read"]));
+    assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{output:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    // New sessions are served: the gate finds its way back without the old ones.
+    wait::until(Duration::from_secs(25), "the way back", || {
+        answer(&gate, "/orders/1", &key) == passed()
+    });
+    postgres.thaw();
+    assert_eq!(everywhere(&gate, "/orders/1", &key), vec![passed(); 16]);
 }

@@ -65,6 +65,12 @@ fn a_changed_file_takes_effect_without_dropping_anything() {
     assert_eq!(plain(&mut kept, "/a"), 401);
     assert_eq!(said(&gate.get("/a", &[])), refused(401, "credential.missing"));
 
+    // A file that is gone for a moment changes nothing either.
+    let refusals = gate.log().matches("refused").count();
+    std::fs::remove_file(gate.config()).expect("the file goes");
+    wait::until(PATIENCE, "it is missed", || gate.log().matches("refused").count() > refusals);
+    assert_eq!(plain(&mut kept, "/a"), 401);
+
     gate.rewrite(&first);
     wait::until(SOON, "the first file", || plain(&mut kept, "/a") == 200);
     assert!(!stream.read_some().expect("the stream goes on").is_empty());
@@ -157,6 +163,8 @@ fn sigterm_lets_requests_finish_and_takes_no_new_ones() {
     let address: std::net::SocketAddr = gate.address().parse().expect("an address");
     wait::until(PATIENCE, "closed doors", || std::net::TcpStream::connect(address).is_err());
     assert!(idle.is_closed(PATIENCE), "an idle connection ends");
+    let ready = testkit::get(&format!("{}/readyz", gate.control()), &[]);
+    assert_eq!(ready.status, 503, "{}", ready.text());
     let answer = slow.response();
     assert_eq!((answer.status, answer.text().as_str()), (200, "slow"));
     assert!(slow.is_closed(PATIENCE));
