@@ -15,6 +15,8 @@ pub mod disk;
 mod error;
 mod fold;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gaps;
 mod hash;
 mod layout;

@@ -360,6 +360,13 @@ impl<'a> Check<'a> {
                 return Ok(false);
             }
         };
+        // The tree does not cover the header, and readers pass over a frame by what stands there.
+        let times = events.iter().map(|(event, _)| event.time.0);
+        let times = times.fold((i64::MAX, i64::MIN), |(a, b), it| (a.min(it), b.max(it)));
+        let completions = events.iter().any(|(event, _)| event.kind == Kind::Completion);
+        if (header.times, header.completions) != (times, completions) {
+            self.problem(place.name, Some(place.offset), "the header does not describe its events");
+        }
         for (event, salt) in &events {
             if event.kind == Kind::Gap && !note::gap_is_signed(event, &self.keys) {
                 let what = format!(

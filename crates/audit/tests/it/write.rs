@@ -99,6 +99,29 @@ fn a_flipped_byte_in_any_file_is_found() {
     assert_eq!(verify(dir.path()).unwrap(), clean);
 }
 
+/// Readers pass over a frame by the times and the flag in its header, so a header that is written anew with a
+/// fitting checksum could hide events from them.
+#[test]
+fn a_header_that_hides_its_events_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, recorders) = real(dir.path());
+    recorders[0].record(allow(1));
+    ledger.close().unwrap();
+    let file = dir.path().join("segments/00000000000000000000.seg");
+    let bytes = std::fs::read(&file).unwrap();
+    let frame = 104 + u32::from_be_bytes(bytes[8..12].try_into().unwrap()) as usize;
+    // The flag of completions, the first time, the last time.
+    for (at, mask) in [(7, 1), (24, 0x40), (31, 1), (32, 0x40), (39, 1)] {
+        let mut changed = bytes.clone();
+        changed[frame + at] ^= mask;
+        audit::fuzzing::reseal(&mut changed);
+        std::fs::write(&file, &changed).unwrap();
+        let report = verify(dir.path()).unwrap();
+        assert!(!report.ok && report.problems.len() == 1, "byte {at}: {:?}", report.problems);
+        assert!(report.problems[0].to_string().ends_with("does not describe its events"));
+    }
+}
+
 #[test]
 fn a_flood_of_denials_is_folded() {
     let dir = tempfile::tempdir().unwrap();
