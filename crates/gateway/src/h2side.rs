@@ -41,7 +41,7 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
         .handshake::<_, Bytes>(stream);
     let Ok(Ok(mut h2)) = timeout(timeouts.head, handshake).await else { return };
     let idle = connection.shard.idle.enter();
-    let mut draining = false;
+    let (mut draining, mut parting) = (false, false);
     loop {
         if connection.shard.gate.is_draining() && !draining {
             draining = true;
@@ -54,7 +54,8 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
             }
             h2.poll_accept(cx).map(Some)
         });
-        match timeout(timeouts.idle, next).await {
+        let limit = if parting { timeouts.head } else { timeouts.idle };
+        match timeout(limit, next).await {
             Ok(Some(Some(Ok((request, respond))))) => {
                 let connection = connection.clone();
                 tokio::task::spawn_local(
@@ -64,8 +65,15 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
             Ok(Some(Some(Err(_)) | None)) => return,
             // Draining began: round the loop for the farewell.
             Ok(None) => {}
-            Err(_) if h2.has_streams() => {}
-            Err(_) => h2.graceful_shutdown(),
+            // Each stream that is served holds the connection; each has time-outs of its own.
+            Err(_) if Rc::strong_count(&connection) > 1 => {}
+            Err(_) if !parting => {
+                parting = true;
+                h2.graceful_shutdown();
+            }
+            // WHY: a farewell is over once the caller has answered it, and some never do; what is left then is
+            // heads that do not end and answers that nobody takes.
+            Err(_) => return,
         }
     }
 }
