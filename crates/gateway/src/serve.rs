@@ -60,7 +60,9 @@ pub(crate) async fn h1(connection: Rc<Connection>, conn: Conn<Stream>) {
                 }
                 let source = Source::h1(&conn, head.framing);
                 let caller = Caller::h1(&conn, head.version, head.keep_alive);
-                if !exchange::run(&connection, head, source, caller).await {
+                // WHY: an exchange holds ten kilobytes of state, which a connection between two requests, of which
+                // there may be ten thousand, does not need.
+                if !Box::pin(exchange::run(&connection, head, source, caller)).await {
                     break;
                 }
             }
