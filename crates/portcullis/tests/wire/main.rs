@@ -14,6 +14,7 @@ mod curl;
 mod faults;
 mod grpc;
 mod h1;
+mod slow;
 mod stage;
 mod upstreams;
 mod websocket;
