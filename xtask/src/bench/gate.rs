@@ -102,11 +102,11 @@ jwks_file = "{keys}"
 
 [[upstream]]
 name = "behind"
-servers = ["http://127.0.0.1:9000"]
+servers = ["http://127.0.0.1:7000"]
 
 [[upstream]]
 name = "signed"
-servers = ["http://127.0.0.1:9000"]
+servers = ["http://127.0.0.1:7000"]
 assertion = true
 
 [[ip_list]]

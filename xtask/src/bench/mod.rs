@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what a request costs, beside nginx, HAProxy and Envoy in the same run.
 //!
 //! Owns: the method (`bench/README.md`). Never does: compare figures of different runs. The processes listen
-//! on fixed ports from 9000 to 9530 of 127.0.0.1.
+//! on fixed ports from 7000 to 7530 of 127.0.0.1.
 
 mod cases;
 mod gate;
@@ -158,10 +158,10 @@ fn start(folder: &Path, proxy: Proxy) -> Result<Process> {
         Proxy::Nginx => peers::nginx(folder),
         Proxy::Haproxy => peers::haproxy(folder),
         Proxy::Envoy => peers::envoy(folder),
-        Proxy::Gate => gate::start(folder, "gate", 9500, gate::PLAIN),
-        Proxy::GateRoutes => gate::start(folder, "gate-routes", 9510, gate::ROUTES),
-        Proxy::GatePrefixes => gate::start(folder, "gate-prefixes", 9520, gate::PREFIXES),
-        Proxy::GateKeys => gate::start_with_keys(folder, "gate-keys", 9530),
+        Proxy::Gate => gate::start(folder, "gate", 7500, gate::PLAIN),
+        Proxy::GateRoutes => gate::start(folder, "gate-routes", 7510, gate::ROUTES),
+        Proxy::GatePrefixes => gate::start(folder, "gate-prefixes", 7520, gate::PREFIXES),
+        Proxy::GateKeys => gate::start_with_keys(folder, "gate-keys", 7530),
     }
 }
 

