@@ -17,6 +17,8 @@ enum Done {
     Complete,
     Upstream(PumpError),
     Caller(PumpError),
+    /// The request's own body broke a rule, or off, while the answer was under way.
+    Request(PumpError),
     Cut(Code),
 }
 
@@ -57,6 +59,11 @@ pub(super) async fn run<'a>(
         Done::Complete => {}
         Done::Upstream(error) => draft.error(code::UPSTREAM_BROKEN, error.to_string()),
         Done::Caller(error) => draft.error(code::CALLER_GONE, error.to_string()),
+        Done::Request(error @ PumpError::TooLarge(_)) => {
+            draft.error(code::BODY_TOO_LARGE, error.to_string());
+            draft.event.outcome = base::Outcome::Deny;
+        }
+        Done::Request(error) => draft.error(code::CALLER_GONE, error.to_string()),
         Done::Cut(why) => {
             draft.error(code::STREAM_CUT, format!("{why}"));
             draft.event.outcome = base::Outcome::Deny;
@@ -89,7 +96,12 @@ fn poll_bodies(
     }
     if !request.is_done() {
         match request.poll(cx) {
-            // Whoever fails on the way up, the answer decides how it ends.
+            // INVARIANT: a body that is too large, broken or broken off ends the exchange, or it would go on behind
+            // its limit and nobody would see the caller leave.
+            Poll::Ready(Err(error @ (PumpError::TooLarge(_) | PumpError::Source(_)))) => {
+                return Poll::Ready(Done::Request(error));
+            }
+            // An upstream may answer without reading on, and a caller say nothing while it listens.
             Poll::Ready(_) | Poll::Pending => {}
         }
     } else if response.sink.poll_gone(cx).is_ready() {
