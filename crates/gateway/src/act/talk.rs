@@ -122,6 +122,20 @@ fn h2_head<'u>(
     Ok((head, if body.is_end_stream() { Source::Done } else { Source::H2(body) }))
 }
 
+/// RFC 9110 §6.4.1: an answer to HEAD, and a 204 or 304, has no body. Over HTTP/1.1 the parser sees to that; an
+/// HTTP/2 server may send one all the same, and the caller would take it for his next answer.
+fn bodyless<'u>(
+    mut head: ResponseHead,
+    body: Source<'u>,
+    method: &http::Method,
+) -> (ResponseHead, Source<'u>) {
+    if *method == http::Method::HEAD || matches!(head.status, 204 | 304) {
+        head.framing = Framing::None;
+        return (head, Source::Done);
+    }
+    (head, body)
+}
+
 /// Sends the request on one connection and brings the answer back.
 pub(super) async fn talk<'a>(
     job: &Job<'_>,
@@ -224,7 +238,7 @@ impl<'j, 'u> Conversation<'j, 'u> {
         draft.event.bytes_in = request.moved;
         draft.event.upstream_us = draft.elapsed_us().saturating_sub(sent);
         let (head, body) = match awaited {
-            Ok(found) => found,
+            Ok((head, body)) => bodyless(head, body, &job.head.method),
             Err(ended) => {
                 let failed = ended_code(ended);
                 request.sink.abort();
@@ -241,8 +255,9 @@ impl<'j, 'u> Conversation<'j, 'u> {
                 _ => {
                     let failed =
                         (code::UPSTREAM_BROKEN, "switched protocols unasked".to_owned(), false);
-                    let open = Open { draft, source: Source::Done, caller };
-                    (Talked::failed(open, failed), false)
+                    // What is left of the body stands before the next request: it must not be taken for one.
+                    let source = std::mem::replace(&mut request.source, Source::Done);
+                    (Talked::failed(Open { draft, source, caller }, failed), false)
                 }
             };
         }
