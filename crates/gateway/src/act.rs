@@ -140,6 +140,10 @@ async fn attempt(job: &Job<'_>, mut open: Open<'_>, live: &Live) -> bool {
                 continue;
             }
         };
+        // A server may have taken seconds to connect to. What was revoked meanwhile goes no further.
+        if let Some(code) = live.cut() {
+            return open.refuse(Denial::new(code, Phase::Act).detail("cut while connecting")).await;
+        }
         let retriable = job.retriable(&open.source);
         match talk(job, (index, up), open, live).await {
             Talked::Over(keep) => return keep,
@@ -179,8 +183,11 @@ async fn acquire(job: &Job<'_>, index: usize, fresh: bool) -> Result<(Up, bool),
         Connected::H1(conn) => Ok((Up::H1(conn), false)),
         Connected::H2(send) => {
             pool.share(upstream, index, send.clone());
-            let send = send.ready().await.map_err(|error| error.to_string())?;
-            Ok((Up::H2(send), false))
+            let ready = tokio::time::timeout(upstream.settings.connect_timeout, send.ready());
+            match ready.await {
+                Ok(send) => Ok((Up::H2(send.map_err(|error| error.to_string())?), false)),
+                Err(_) => Err("the server takes no streams".to_owned()),
+            }
         }
     }
 }

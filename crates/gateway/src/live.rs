@@ -85,6 +85,11 @@ impl Live {
         }
     }
 
+    /// Why the exchange must end, if the last sweep found that it must.
+    pub(crate) fn cut(&self) -> Option<Code> {
+        self.index.0.borrow().get(self.key).and_then(|entry| entry.cut.clone())
+    }
+
     /// Why the exchange must end, if it must; else the task is woken when it has to.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Option<Code> {
         let mut entries = self.index.0.borrow_mut();
