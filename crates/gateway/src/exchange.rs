@@ -13,6 +13,7 @@ use crate::record::Draft;
 use crate::serve::Connection;
 use crate::settings::{Act, ProxyHeader};
 use access::judge::{Admitted, Judge, NoRoute, Permit, Step};
+use access::policy::Policy;
 use access::schemes::opaque::{self, Learnt};
 use access::schemes::{Asking, Lookup, Presented};
 use access::{Denial, Snapshot, address, path};
@@ -20,9 +21,14 @@ use base::{Phase, Secret, UnixMs, code};
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Look-ups that one request may cause (design: asked again at most twice).
 const LOOKUPS: usize = 2;
+
+/// How long a caller may take to make room for an answer of our own, of a kilobyte or so. WHY: one who never reads
+/// would hold his connection for ever, and what he was refused would not be recorded.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What judging came to.
 pub(crate) enum Judged {
@@ -106,7 +112,8 @@ pub(crate) async fn finish(
         out.put(b"date", &date);
         out.put(b"x-request-id", &id);
     };
-    let sent = caller.answer(&answer, &mut fill).await;
+    let answering = tokio::time::timeout(ANSWER, caller.answer(&answer, &mut fill)).await;
+    let sent = answering.unwrap_or_else(|_| Err("nobody reads the answer".to_owned()));
     draft.event.bytes_out = answer.body.len() as u64;
     draft.finish(answer.status);
     if sent.is_ok() && !source.is_done() {
@@ -171,19 +178,9 @@ async fn try_judge(
     {
         return answer;
     }
-    let routed = judge.route(host, &path, head.method.as_str()).map_err(|none| match none {
-        NoRoute::NotFound => Denied::from(Denial::new(code::ROUTE_NOT_FOUND, Phase::Route)),
-        NoRoute::MethodNotAllowed { allow } => Denied {
-            allow: Some(allow),
-            ..Denial::new(code::METHOD_NOT_ALLOWED, Phase::Route).into()
-        },
-    })?;
-    let route = routed.route().clone();
-    draft.route(&route);
-    let cors = route.act.cors.as_ref().map(|cors| cors::on_answer(cors, head)).unwrap_or_default();
+    let place = Place { head, host, path: &path, ip };
+    let (admitted, cors) = place.admit(connection, &judge, draft)?;
     let with_cors = |denial: Denial| Denied { denial, allow: None, cors: cors.clone() };
-    size(&route.act, head).map_err(with_cors)?;
-    let admitted = judge.admit(routed, ip, &*shard.gate.counters).map_err(with_cors)?;
     let presented = presented(head).map_err(with_cors)?;
     let asking = Asking { may_ask: true, learnt: None };
     let step = judge.authenticate(admitted, presented, asking).map_err(with_cors)?;
@@ -193,24 +190,85 @@ async fn try_judge(
             judge.spend(decided, ip, &*shard.gate.counters).map_err(with_cors)?
         }
         Step::Need(admitted, lookup) => {
-            ask(connection, presented, ip, (admitted, lookup)).await.map_err(with_cors)?
+            let waiting = Waiting { admitted, lookup, policy: snapshot.policy.clone(), cors };
+            ask(connection, &place, presented, draft, waiting).await?
         }
     };
     draft.permit(&permit);
     Ok(Judged::Forward(Box::new(Forward { permit, path: path.into(), ip })))
 }
 
+/// Headers of an answer.
+type Fields = Vec<(&'static str, String)>;
+
+/// What a request asks for, and from where.
+struct Place<'r> {
+    head: &'r RequestHead,
+    host: &'r str,
+    path: &'r str,
+    ip: IpAddr,
+}
+
+impl Place<'_> {
+    /// Phases Route and Limit. Also what goes with every answer of the route.
+    fn admit(
+        &self,
+        connection: &Connection,
+        judge: &Judge<'_, Act>,
+        draft: &mut Draft,
+    ) -> Result<(Admitted<Act>, Fields), Denied> {
+        let routed = judge.route(self.host, self.path, self.head.method.as_str());
+        let routed = routed.map_err(|none| match none {
+            NoRoute::NotFound => Denied::from(Denial::new(code::ROUTE_NOT_FOUND, Phase::Route)),
+            NoRoute::MethodNotAllowed { allow } => Denied {
+                allow: Some(allow),
+                ..Denial::new(code::METHOD_NOT_ALLOWED, Phase::Route).into()
+            },
+        })?;
+        draft.route(routed.route());
+        let act = &routed.route().act;
+        let cors = act.cors.as_ref().map(|it| cors::on_answer(it, self.head)).unwrap_or_default();
+        let counters = &*connection.shard.gate.counters;
+        let sized = size(act, self.head);
+        match sized.and_then(|()| judge.admit(routed, self.ip, counters)) {
+            Ok(admitted) => Ok((admitted, cors)),
+            Err(denial) => Err(Denied { denial, allow: None, cors }),
+        }
+    }
+}
+
+/// A request that waits for a look-up.
+struct Waiting {
+    admitted: Admitted<Act>,
+    lookup: Lookup,
+    /// The policy that it was admitted under.
+    policy: Arc<Policy<Act>>,
+    cors: Fields,
+}
+
 /// The slow way: look up what a scheme could not know, judge again by the state that is then in force.
+///
+/// INVARIANT: what was found in one policy is never judged with another: where it was replaced during the wait,
+/// the request is routed and limited anew.
 async fn ask(
     connection: &Connection,
+    place: &Place<'_>,
     presented: Presented<'_>,
-    ip: IpAddr,
-    (mut admitted, mut lookup): (Admitted<Act>, Lookup),
-) -> Result<Permit<Act>, Denial> {
+    draft: &mut Draft,
+    waiting: Waiting,
+) -> Result<Permit<Act>, Denied> {
     let shard = &connection.shard;
+    let Waiting { mut admitted, mut lookup, mut policy, mut cors } = waiting;
     for asked in 1..=LOOKUPS {
-        let learnt = look_up(connection, presented, &lookup).await?;
+        let learnt = look_up(connection, presented, &lookup).await.map_err(|denial| Denied {
+            denial,
+            allow: None,
+            cors: cors.clone(),
+        })?;
         let snapshot: Arc<Snapshot<Act>> = shard.gate.snapshots.load_full();
+        if snapshot.stale {
+            return Err(Denial::new(code::STATE_STALE, Phase::Authenticate).into());
+        }
         let judge = Judge {
             snapshot: &snapshot,
             tools: &shard.gate.tools,
@@ -218,16 +276,23 @@ async fn ask(
             now: shard.gate.clock.now(),
             monotonic: shard.gate.clock.monotonic(),
         };
+        if !Arc::ptr_eq(&policy, &snapshot.policy) {
+            policy = snapshot.policy.clone();
+            (admitted, cors) = place.admit(connection, &judge, draft)?;
+        }
+        let with_cors = |denial: Denial| Denied { denial, allow: None, cors: cors.clone() };
         let asking = Asking { may_ask: asked < LOOKUPS, learnt: learnt.as_ref() };
-        match judge.authenticate(admitted, presented, asking)? {
+        match judge.authenticate(admitted, presented, asking).map_err(with_cors)? {
             Step::Done(authenticated) => {
-                let decided = judge.decide(authenticated, ip)?;
-                return judge.spend(decided, ip, &*shard.gate.counters);
+                let decided = judge.decide(authenticated, place.ip).map_err(with_cors)?;
+                let counters = &*shard.gate.counters;
+                return judge.spend(decided, place.ip, counters).map_err(with_cors);
             }
             Step::Need(again, next) => (admitted, lookup) = (again, next),
         }
     }
-    Err(Denial::new(code::ISSUER_UNAVAILABLE, Phase::Authenticate))
+    let denial = Denial::new(code::ISSUER_UNAVAILABLE, Phase::Authenticate);
+    Err(Denied { denial, allow: None, cors })
 }
 
 async fn look_up(
