@@ -6,9 +6,17 @@ use crate::head::{Field, Known};
 
 /// Header families that only the gate may write, folded (see [`folded`]).
 const OURS: [&[u8]; 4] = [b"portcullis-", b"client-cert", b"x-forwarded-", b"x-original-"];
-/// Single headers that only the gate may write, folded.
-const OURS_EXACT: [&[u8]; 6] =
-    [b"forwarded", b"x-real-ip", b"x-request-id", b"x-forwarded", b"x-rewrite-url", b"client-cert"];
+/// Single headers that only the gate may write, folded. It never writes `Proxy`, which a CGI-like upstream takes
+/// for the proxy that it should use itself (CVE-2016-5385).
+const OURS_EXACT: [&[u8]; 7] = [
+    b"forwarded",
+    b"x-real-ip",
+    b"x-request-id",
+    b"x-forwarded",
+    b"x-rewrite-url",
+    b"client-cert",
+    b"proxy",
+];
 /// Credentials in spellings that only an upstream would read.
 const CREDENTIALS: [&[u8]; 2] = [b"authorization", b"x-api-key"];
 /// The longest name that is folded; longer ones cannot be any of the above but by prefix, which this covers.
@@ -24,6 +32,13 @@ fn folded(name: &[u8]) -> ([u8; FOLDED], usize) {
         *to = if from.is_ascii_alphanumeric() { from.to_ascii_lowercase() } else { b'-' };
     }
     (out, len)
+}
+
+/// Whether a CGI-like upstream reads both names as the same (see [`folded`]).
+pub(crate) fn reads_as(name: &[u8], other: &[u8]) -> bool {
+    let fold =
+        |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    name.len() == other.len() && name.iter().map(fold).eq(other.iter().map(fold))
 }
 
 /// Whether only the gate may write a header of this name (or of one that an upstream reads as the same).
@@ -111,6 +126,7 @@ mod tests {
             "x_real_ip",
             "X-Original-URL",
             "x-rewrite-url",
+            "Proxy",
         ] {
             assert!(is_ours(name.as_bytes()), "{name}");
         }

@@ -1,5 +1,6 @@
 //! What the configuration says to the data plane, compiled.
 
+use crate::hygiene;
 use crate::metrics::RouteMetrics;
 use crate::upstream::Upstream;
 use access::address::{AddressHeader, TrustedProxies};
@@ -179,9 +180,10 @@ pub struct HeaderRules {
 }
 
 impl HeaderRules {
-    /// Whether `name` (lower case) is set or removed.
+    /// Whether `name` is set or removed, in this or another spelling that an upstream reads as the same: what the
+    /// operator sets must not stand beside what the caller would have it be.
     pub(crate) fn touches(&self, name: &[u8]) -> bool {
-        let is = |other: &str| other.as_bytes().eq_ignore_ascii_case(name);
+        let is = |other: &str| hygiene::reads_as(name, other.as_bytes());
         self.remove.iter().any(|other| is(other)) || self.set.iter().any(|(other, _)| is(other))
     }
 }

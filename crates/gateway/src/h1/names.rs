@@ -60,7 +60,7 @@ const NOT_TRAILERS: &[&[u8]] = &[
     b"keep-alive",
     b"location",
     b"origin",
-    b"proxy-connection",
+    b"proxy",
     b"range",
     b"set-cookie",
     b"signature",
@@ -76,6 +76,7 @@ const NOT_TRAILERS: &[&[u8]] = &[
     b"x-api-key",
     b"x-real-ip",
     b"x-request-id",
+    b"x-rewrite-url",
 ];
 /// The same, for whole families.
 const NOT_TRAILER_FAMILIES: &[&[u8]] = &[
@@ -83,6 +84,7 @@ const NOT_TRAILER_FAMILIES: &[&[u8]] = &[
     b"client-cert",
     b"content-",
     b"x-forwarded",
+    b"x-original-",
     b"access-control-",
     b"if-",
     b"proxy-",
