@@ -42,8 +42,9 @@ type Failure = String;
 
 /// Runs `up` until it is told to stop.
 pub fn up(args: &UpArgs, data: Option<&Path>, json: bool) -> Exit {
-    let (config, path) = match read(args) {
-        Ok(read) => read,
+    let mut watched = reload::Watched::new(args.config.clone());
+    let config = match read(watched.path()) {
+        Ok(config) => config,
         Err(text) => {
             complain(&text, json);
             return Exit::Refused;
@@ -63,7 +64,8 @@ pub fn up(args: &UpArgs, data: Option<&Path>, json: bool) -> Exit {
         }
     };
     let data = data.unwrap_or(&config.server.data_dir).to_owned();
-    match runtime.block_on(run(config, path, data, json)) {
+    watched.follow(&config);
+    match runtime.block_on(run(config, watched, data, json)) {
         Ok(()) => Exit::Done,
         Err(text) => {
             complain(&text, json);
@@ -81,19 +83,15 @@ fn complain(text: &str, json: bool) {
     }
 }
 
-/// The configuration, and where it stands.
-fn read(args: &UpArgs) -> Result<(Config, Option<PathBuf>), Failure> {
-    let (report, path) = match &args.config {
-        Some(path) => {
-            let report =
-                Config::load(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            (report, Some(path.clone()))
-        }
-        None => (Config::embedded_default(), None),
+/// The configuration at `path`, or the built-in one.
+fn read(path: Option<&Path>) -> Result<Config, Failure> {
+    let report = match path {
+        Some(path) => Config::load(path).map_err(|error| format!("{}: {error}", path.display()))?,
+        None => Config::embedded_default(),
     };
-    let file = path.as_deref().unwrap_or(Path::new("built-in")).display().to_string();
+    let file = path.unwrap_or(Path::new("built-in")).display().to_string();
     match report.config {
-        Some(config) => Ok((config, path)),
+        Some(config) => Ok(config),
         None => {
             let problems: Vec<String> =
                 report.problems.iter().map(|problem| problem.render(&file)).collect();
@@ -142,10 +140,11 @@ struct Running {
 
 async fn run(
     config: Config,
-    path: Option<PathBuf>,
+    watched: reload::Watched,
     data: PathBuf,
     json: bool,
 ) -> Result<(), Failure> {
+    let signals = reload::Signals::listen();
     data_folder(&data)?;
     // The socket comes first: it is what makes sure that no other gate runs on this folder.
     let socket = ControlSocket::open(&data).map_err(text)?;
@@ -249,8 +248,8 @@ async fn run(
     ));
     health.ready(up.clone());
     running.events.say(code::NODE_STARTED);
-    announce(&up, path.is_none(), &data, json);
-    reload::until_stopped(&running, config, path).await;
+    announce(&up, watched.path().is_none(), &data, json);
+    reload::until_stopped(&running, config, watched, signals).await;
     health.unready(code::SHUTTING_DOWN.as_str());
     let left = running.gate.drain(DRAIN).await;
     if left > 0 {

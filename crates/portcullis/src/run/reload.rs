@@ -3,37 +3,119 @@
 use super::{Running, access_log, compile};
 use crate::config::Config;
 use base::{Outcome, code};
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The signals that are listened to.
+///
+/// INVARIANT: they are listened to before anybody is told that the gate is ready; a signal that came earlier would
+/// end the process without a word.
+#[derive(Debug)]
+pub(super) struct Signals {
+    term: Option<Signal>,
+    int: Option<Signal>,
+    hup: Option<Signal>,
+}
+
+impl Signals {
+    /// Listens from now on. What comes meanwhile is kept.
+    pub(super) fn listen() -> Self {
+        Self {
+            term: listen(SignalKind::terminate()),
+            int: listen(SignalKind::interrupt()),
+            hup: listen(SignalKind::hangup()),
+        }
+    }
+}
+
+/// The files that matter (the configuration and the certificates), and when they were last changed.
+///
+/// INVARIANT: a file is looked at before it is read. One that changes in between is read again, and never missed.
+#[derive(Debug)]
+pub(super) struct Watched {
+    path: Option<PathBuf>,
+    seen: HashMap<PathBuf, Option<Stamp>>,
+}
+
+/// Time of the last change, length, and which file it is: one that replaces another may have the same length,
+/// within one tick of the clock.
+type Stamp = (SystemTime, u64, u64);
+
+impl Watched {
+    /// To be called before the configuration at `path` is read.
+    pub(super) fn new(path: Option<PathBuf>) -> Self {
+        let seen = path.iter().map(|path| (path.clone(), stamp(path))).collect();
+        Self { path, seen }
+    }
+
+    /// Where the configuration stands, if it is in a file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// To be called before the certificates that `config` names are read.
+    pub(super) fn follow(&mut self, config: &Config) {
+        for file in certificates(config) {
+            self.seen.entry(file.clone()).or_insert_with(|| stamp(file));
+        }
+    }
+
+    /// Lets go of files that `config` does not name.
+    fn keep(&mut self, config: &Config) {
+        let path = self.path.as_ref();
+        self.seen.retain(|file, _| path == Some(file) || certificates(config).any(|it| it == file));
+    }
+
+    /// Whether a file changed since it was last looked at.
+    fn look(&mut self) -> bool {
+        let mut changed = false;
+        for (file, seen) in &mut self.seen {
+            let now = stamp(file);
+            changed |= *seen != now;
+            *seen = now;
+        }
+        changed
+    }
+}
+
+fn certificates(config: &Config) -> impl Iterator<Item = &PathBuf> {
+    let tls = config.listeners.iter().filter_map(|it| it.tls.as_ref());
+    tls.flat_map(|tls| [&tls.cert, &tls.key])
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let data = std::fs::metadata(file).ok()?;
+    Some((data.modified().ok()?, data.len(), data.ino()))
+}
+
 /// Reloads whenever asked, until SIGTERM or SIGINT.
-pub(super) async fn until_stopped(running: &Running, mut config: Config, path: Option<PathBuf>) {
-    let (mut term, mut int, mut hup) = (
-        listen(SignalKind::terminate()),
-        listen(SignalKind::interrupt()),
-        listen(SignalKind::hangup()),
-    );
-    let mut seen = stamps(&config, path.as_ref());
+pub(super) async fn until_stopped(
+    running: &Running,
+    mut config: Config,
+    mut watched: Watched,
+    mut signals: Signals,
+) {
     let mut ticks = tokio::time::interval(LOOK);
     loop {
         let asked = tokio::select! {
-            () = next(&mut term) => return,
-            () = next(&mut int) => return,
-            () = next(&mut hup) => true,
+            () = next(&mut signals.term) => return,
+            () = next(&mut signals.int) => return,
+            () = next(&mut signals.hup) => true,
             _ = ticks.tick() => false,
         };
-        let now = stamps(&config, path.as_ref());
-        if !asked && now == seen {
-            continue;
-        }
-        if let Some(next) = reload(running, &config, path.as_ref()) {
+        let changed = watched.look();
+        if (asked || changed)
+            && let Some(next) = reload(running, &config, &mut watched)
+        {
             config = next;
+            watched.keep(&config);
         }
-        seen = stamps(&config, path.as_ref());
     }
 }
 
@@ -50,21 +132,9 @@ async fn next(signal: &mut Option<Signal>) {
     }
 }
 
-/// When the files that matter were last changed: the configuration and the certificates.
-fn stamps(config: &Config, path: Option<&PathBuf>) -> Vec<Option<(SystemTime, u64)>> {
-    let tls = config.listeners.iter().filter_map(|it| it.tls.as_ref());
-    let files = path.into_iter().chain(tls.flat_map(|tls| [&tls.cert, &tls.key]));
-    files
-        .map(|file| {
-            let data = std::fs::metadata(file).ok()?;
-            Some((data.modified().ok()?, data.len()))
-        })
-        .collect()
-}
-
 /// Puts the file in force; returns it when it was.
-fn reload(running: &Running, before: &Config, path: Option<&PathBuf>) -> Option<Config> {
-    match try_reload(running, before, path) {
+fn reload(running: &Running, before: &Config, watched: &mut Watched) -> Option<Config> {
+    match try_reload(running, before, watched) {
         Ok(next) => {
             tracing::info!("the configuration was reloaded");
             running.events.say(code::CONFIG_RELOADED);
@@ -81,12 +151,8 @@ fn reload(running: &Running, before: &Config, path: Option<&PathBuf>) -> Option<
     }
 }
 
-fn try_reload(
-    running: &Running,
-    before: &Config,
-    path: Option<&PathBuf>,
-) -> Result<Config, String> {
-    let next = match path {
+fn try_reload(running: &Running, before: &Config, watched: &mut Watched) -> Result<Config, String> {
+    let next = match watched.path() {
         Some(path) => {
             let report =
                 Config::load(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -99,6 +165,7 @@ fn try_reload(
         None => before.clone(),
     };
     fixed(before, &next)?;
+    watched.follow(&next);
     let policy = running.state.policy();
     let compiled = compile::compile(&next, Some(&policy), &running.metrics)?;
     let log = (next.log.access != before.log.access).then(|| access_log(&next)).transpose()?;
