@@ -244,3 +244,26 @@ fn listeners_come_and_go_with_the_file() {
     wait::until(SOON, "its end", || !listens());
     assert_eq!(plain(&mut kept, "/a"), 200);
 }
+
+#[test]
+fn what_comes_right_after_it_is_ready_is_heard() {
+    let up = Upstream::ok();
+    let open = upstream(&up) + &open("all", "/{**}");
+    let closed = upstream(&up) + &route("all", "/{**}", &api_key("a"));
+    for _ in 0..5 {
+        let mut gate = Gate::start(&open);
+        gate.rewrite(&closed);
+        wait::until(SOON, "the new file", || gate.get("/a", &[]).status == 401);
+        gate.sigterm();
+        assert_eq!(gate.ended().code(), Some(0), "{}", gate.log());
+        gate.restart();
+        let reloads = || gate.log().matches("the configuration was reloaded").count();
+        let before = reloads();
+        gate.sighup();
+        wait::until(SOON, "a reload", || reloads() > before);
+        gate.kill9();
+        gate.restart();
+        gate.sigterm();
+        assert_eq!(gate.ended().code(), Some(0), "{}", gate.log());
+    }
+}
