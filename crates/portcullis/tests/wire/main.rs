@@ -10,11 +10,13 @@
 )]
 
 mod bulk;
+mod crash;
 mod curl;
 mod faults;
 mod grpc;
 mod h1;
 mod slow;
 mod stage;
+mod tls;
 mod upstreams;
 mod websocket;
