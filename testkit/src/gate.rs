@@ -271,8 +271,14 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
+        // A gate that ended by itself explains more than its log does.
+        let ended =
+            self.running.as_mut().and_then(|running| running.child.try_wait().ok().flatten());
         self.kill9();
         if std::thread::panicking() {
+            if let Some(status) = ended {
+                eprintln!("the gate had ended before: {status}");
+            }
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
             let from = lines.len().saturating_sub(LOG_LINES);
