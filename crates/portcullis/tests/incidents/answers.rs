@@ -168,6 +168,15 @@ fn rfc9457_every_status_is_a_problem() {
         post("/reads/x", b"x").header("allow").map(|allow| allow.contains("GET")),
         Some(true)
     );
+    stage.alive();
+}
+
+/// RFC 9457, limits and bodies: what is refused on the way, and that no half of it arrives as a whole.
+#[test]
+fn rfc9457_limits_and_bodies() {
+    let stage = stage();
+    let get = |path: &str| stage.gate.get(path, &[]);
+    let raw = |bytes: &str| stage.connect().exchange(bytes);
     // Limits: the first passes, the second does not, and says when to come again.
     assert_eq!(get("/seldom/x").status, 200);
     let limited = get("/seldom/x");
@@ -295,6 +304,13 @@ fn rfc6750_s3_token_problems_say_which_kind() {
             assert!(!said.contains(part), "{code}: the token came back in {said}");
         }
     }
+    stage.untouched();
+}
+
+/// RFC 6750 §3.1: none at all, one without the scope, one that is no bearer token, and keys.
+#[test]
+fn rfc6750_s3_1_other_credential_problems() {
+    let stage = stage();
     let none = stage.gate.get("/api/x", &[]);
     // RFC 6750 §3.1: without a credential, no error code.
     assert!(!none.header("www-authenticate").expect("a challenge").contains("error"));

@@ -140,63 +140,104 @@ fn incident_16_http10_with_transfer_encoding() {
     stage.alive();
 }
 
+/// Ways to say how long a body is that readers take differently.
+const LENGTHS: &[&str] = &[
+    "Content-Length: 5\r\nTransfer-Encoding: chunked",
+    "Transfer-Encoding: chunked\r\nContent-Length: 5",
+    "Transfer-Encoding: chunked\r\nContent_Length: 5",
+    "Content-Length: 5\r\nTransfer_Encoding: chunked",
+    "Transfer_Encoding: chunked",
+    "Content_Length: 5",
+    "Content-Length: 5\r\nContent-Length: 5",
+    "Content-Length: 5\r\nContent-Length: 6",
+    "Content-Length: 5\r\ncontent-length: 0",
+    "Content-Length: 5, 5",
+    "Content-Length: +5",
+    "Content-Length: -5",
+    "Content-Length: 05",
+    "Content-Length: 0x5",
+    "Content-Length: 5.0",
+    "Content-Length: 5 5",
+    "Content-Length: 5;",
+    "Content-Length: ",
+    "Content-Length:\t5",
+    "Content-Length: 99999999999999999999",
+    "Content-Length: 18446744073709551621",
+    "Content-Length : 5",
+    " Content-Length: 5",
+    "X: y\r\n Content-Length: 5",
+    "Transfer-Encoding: Chunked",
+    "Transfer-Encoding: CHUNKED",
+    "Transfer-Encoding:\tchunked",
+    "Transfer-Encoding: \u{b}chunked",
+    "Transfer-Encoding: chunked\t",
+    "Transfer-Encoding: chunked;q=1",
+    "Transfer-Encoding: \"chunked\"",
+    "Transfer-Encoding: chunked, chunked",
+    "Transfer-Encoding: chunked, identity",
+    "Transfer-Encoding: identity, chunked",
+    "Transfer-Encoding: gzip, chunked",
+    "Transfer-Encoding: identity",
+    "Transfer-Encoding: xchunked",
+    "Transfer-Encoding: chunkedx",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+    "Transfer-Encoding: \r\nTransfer-Encoding: chunked",
+    "Transfer-Encoding : chunked",
+    " Transfer-Encoding: chunked",
+    "X: y\r\n Transfer-Encoding: chunked",
+    "Transfer-Encoding:\r\n chunked",
+    "X: y\nTransfer-Encoding: chunked",
+    "X: y\rTransfer-Encoding: chunked",
+    "X: \0\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",
+    "Transfer-Encoding\0: chunked",
+    "\u{ff}Transfer-Encoding: chunked\r\nContent-Length: 5",
+];
+
+/// Request lines that are none.
+const REQUEST_LINES: &[&str] = &[
+    "GET  /open/x HTTP/1.1",
+    "GET /open/x  HTTP/1.1",
+    "GET /open/x HTTP/1.1 ",
+    " GET /open/x HTTP/1.1",
+    "GET /open/x HTTP/1.1 x",
+    "GET /open/x HTTP/1.2",
+    "GET /open/x HTTP/2.0",
+    "GET /open/x HTTP/11",
+    "GET /open/x http/1.1",
+    "GET\t/open/x\tHTTP/1.1",
+    "G@T /open/x HTTP/1.1",
+    "GET /open/x",
+    "/open/x HTTP/1.1",
+    "CONNECT gate:443 HTTP/1.1",
+    "CONNECT /open/x HTTP/1.1",
+    "OPTIONS * HTTP/1.1",
+    "GET /open/x\0 HTTP/1.1",
+    "GET /open/\u{e9} HTTP/1.1",
+];
+
+/// What is not exactly one host.
+const HOSTS: &[&str] = &[
+    "",
+    "Host: gate\r\nHost: gate",
+    "Host: gate\r\nHost: other",
+    "Host: ",
+    "Host: a b",
+    "Host: a,b",
+    "Host: user@gate",
+    "Host: gate/x",
+    "Host: gate:x",
+    "Host: gate:99999",
+    "Host: [::1",
+    "Host : gate",
+    "Host: gate\r\n x",
+];
+
 /// Row 16: Envoy CVE-2024-23326 and its like. A length that can be read in two ways is refused.
 #[test]
 fn incident_16_ambiguous_lengths() {
     let stage = Stage::standard();
-    let lengths = [
-        "Content-Length: 5\r\nTransfer-Encoding: chunked",
-        "Transfer-Encoding: chunked\r\nContent-Length: 5",
-        "Transfer-Encoding: chunked\r\nContent_Length: 5",
-        "Content-Length: 5\r\nTransfer_Encoding: chunked",
-        "Transfer_Encoding: chunked",
-        "Content_Length: 5",
-        "Content-Length: 5\r\nContent-Length: 5",
-        "Content-Length: 5\r\nContent-Length: 6",
-        "Content-Length: 5\r\ncontent-length: 0",
-        "Content-Length: 5, 5",
-        "Content-Length: +5",
-        "Content-Length: -5",
-        "Content-Length: 05",
-        "Content-Length: 0x5",
-        "Content-Length: 5.0",
-        "Content-Length: 5 5",
-        "Content-Length: 5;",
-        "Content-Length: ",
-        "Content-Length:\t5",
-        "Content-Length: 99999999999999999999",
-        "Content-Length: 18446744073709551621",
-        "Content-Length : 5",
-        " Content-Length: 5",
-        "X: y\r\n Content-Length: 5",
-        "Transfer-Encoding: Chunked",
-        "Transfer-Encoding: CHUNKED",
-        "Transfer-Encoding:\tchunked",
-        "Transfer-Encoding: \u{b}chunked",
-        "Transfer-Encoding: chunked\t",
-        "Transfer-Encoding: chunked;q=1",
-        "Transfer-Encoding: \"chunked\"",
-        "Transfer-Encoding: chunked, chunked",
-        "Transfer-Encoding: chunked, identity",
-        "Transfer-Encoding: identity, chunked",
-        "Transfer-Encoding: gzip, chunked",
-        "Transfer-Encoding: identity",
-        "Transfer-Encoding: xchunked",
-        "Transfer-Encoding: chunkedx",
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
-        "Transfer-Encoding: \r\nTransfer-Encoding: chunked",
-        "Transfer-Encoding : chunked",
-        " Transfer-Encoding: chunked",
-        "X: y\r\n Transfer-Encoding: chunked",
-        "Transfer-Encoding:\r\n chunked",
-        "X: y\nTransfer-Encoding: chunked",
-        "X: y\rTransfer-Encoding: chunked",
-        "X: \0\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",
-        "Transfer-Encoding\0: chunked",
-        "\u{ff}Transfer-Encoding: chunked\r\nContent-Length: 5",
-    ];
-    for length in lengths {
+    for length in LENGTHS {
         for method in ["POST", "GET"] {
             for body in ["0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", "hello"] {
                 let bytes = format!(
@@ -206,43 +247,10 @@ fn incident_16_ambiguous_lengths() {
             }
         }
     }
-    for line in [
-        "GET  /open/x HTTP/1.1",
-        "GET /open/x  HTTP/1.1",
-        "GET /open/x HTTP/1.1 ",
-        " GET /open/x HTTP/1.1",
-        "GET /open/x HTTP/1.1 x",
-        "GET /open/x HTTP/1.2",
-        "GET /open/x HTTP/2.0",
-        "GET /open/x HTTP/11",
-        "GET /open/x http/1.1",
-        "GET\t/open/x\tHTTP/1.1",
-        "G@T /open/x HTTP/1.1",
-        "GET /open/x",
-        "/open/x HTTP/1.1",
-        "CONNECT gate:443 HTTP/1.1",
-        "CONNECT /open/x HTTP/1.1",
-        "OPTIONS * HTTP/1.1",
-        "GET /open/x\0 HTTP/1.1",
-        "GET /open/\u{e9} HTTP/1.1",
-    ] {
+    for line in REQUEST_LINES {
         check(&stage, &format!("{line}\r\nHost: gate\r\n\r\n{HIDDEN}"), &[400], &[]);
     }
-    for hosts in [
-        "",
-        "Host: gate\r\nHost: gate",
-        "Host: gate\r\nHost: other",
-        "Host: ",
-        "Host: a b",
-        "Host: a,b",
-        "Host: user@gate",
-        "Host: gate/x",
-        "Host: gate:x",
-        "Host: gate:99999",
-        "Host: [::1",
-        "Host : gate",
-        "Host: gate\r\n x",
-    ] {
+    for hosts in HOSTS {
         check(&stage, &format!("GET /open/x HTTP/1.1\r\n{hosts}\r\n\r\n{HIDDEN}"), &[400], &[]);
     }
     check(

@@ -344,6 +344,9 @@ fn incident_09_identity_in_trailers() {
     }
 }
 
+/// A path, a credential for it, and the names of what the gate says then.
+type Caller<'c> = (&'c str, Vec<(&'c str, &'c str)>, &'c [&'c str]);
+
 /// Row 10: Caddy CVE-2026-30851, APISIX CVE-2026-39998. Where the scheme has no value for a header, there is none.
 #[test]
 fn incident_10_no_value_no_header() {
@@ -357,7 +360,7 @@ fn incident_10_no_value_no_header() {
     let mut nameless = stage.issuer.claims(crate::stage::AUDIENCE, "read");
     nameless.as_object_mut().expect("claims").remove("sub");
     let nameless = format!("Bearer {}", stage.secret(stage.issuer.sign(&nameless)));
-    let callers: [(&str, Vec<(&str, &str)>, &[&str]); 4] = [
+    let callers: [Caller<'_>; 4] = [
         ("/open/x", vec![], &[]),
         ("/api/x", vec![("authorization", &bare)], &["portcullis-scopes", "portcullis-subject"]),
         ("/keys/x", vec![("x-api-key", &key)], &["portcullis-scopes", "portcullis-subject"]),
@@ -433,6 +436,19 @@ fn incident_11_connection_names_our_headers() {
             }
         }
     }
+}
+
+/// Row 11, second half: nor any header that frames a message or says what a caller may.
+#[test]
+fn incident_11_connection_names_what_must_arrive() {
+    let stage = Stage::of("h2c = true", ROUTES);
+    let gate = stage.gate.address();
+    let bearer = format!("Bearer {}", stage.token("read"));
+    let ask = |lines: &str| {
+        stage.connect().exchange(format!(
+            "GET /api/x HTTP/1.1\r\nHost: {gate}\r\nAuthorization: {bearer}\r\nX-Kept: 1\r\n{lines}\r\n\r\n"
+        ))
+    };
     let count = stage.upstream.count();
     for name in [
         "Content-Length",

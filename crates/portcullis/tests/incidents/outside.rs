@@ -4,7 +4,8 @@ use crate::stage::{SOON, problem};
 use serde_json::{Value, json};
 use std::time::Duration;
 use testkit::{
-    Algorithm, Behaviour, Endpoint, Gate, Issuer, Key, Response, Upstream, free_port, jose, wait,
+    Algorithm, Behaviour, Endpoint, Gate, Issuer, Key, RawClient, Response, Upstream, free_port,
+    jose, wait,
 };
 
 /// A gate that knows an issuer's keys by discovery, by their address, and an issuer of opaque tokens.
@@ -24,7 +25,12 @@ impl Asking {
     }
 
     fn get(&self, path: &str, token: &str) -> Response {
-        self.gate.get(path, &[("authorization", &format!("Bearer {token}"))])
+        let mut client = RawClient::connect(&self.gate.address());
+        // Two questions of five seconds each, and something for a busy machine.
+        client.patience(SOON * 2);
+        client.exchange(format!(
+            "GET {path} HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {token}\r\n\r\n"
+        ))
     }
 
     /// That a request is refused and the upstream left alone.

