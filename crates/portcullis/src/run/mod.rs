@@ -2,6 +2,7 @@
 
 mod answers;
 mod compile;
+mod descriptors;
 mod events;
 mod follow;
 mod issuers;
@@ -51,6 +52,7 @@ pub fn up(args: &UpArgs, data: Option<&Path>, json: bool) -> Exit {
         }
     };
     logging(&config);
+    descriptors::raise(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
