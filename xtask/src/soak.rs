@@ -28,11 +28,13 @@ const SHORT_FUZZ_SECONDS: u32 = 10;
 /// How many rounds the other steps do with `--short`.
 const SHORT_ROUNDS: u32 = 2;
 
-/// Tests that take `PORTCULLIS_SOAK_ROUNDS` from the environment: name, what it shows, package, part of the
-/// tests' names, rounds.
+/// Tests that take `PORTCULLIS_SOAK_ROUNDS` and `PORTCULLIS_SOAK` from the environment: name, what it shows,
+/// package, part of the tests' names, rounds.
 const TESTS: &[(&str, &str, &str, &str, u32)] = &[
     ("ledger_cuts", "nothing acknowledged is lost when unsynced writes are", "audit", "cut", 200),
-    ("kill", "kill -9 under load loses nothing strict", "portcullis", "kill", 200),
+    ("kill", "kill -9 under load loses nothing acknowledged", "portcullis", "kill", 200),
+    ("disk", "a full disk stops strict routes only", "portcullis", "a_full", 1),
+    ("bodies", "4 GB pass in either direction in 60 MB", "portcullis", "constant_memory", 1),
     ("slow", "10,000 idle and slow connections harm no other", "portcullis", "slow", 1),
     ("issuer", "a slow, silent or lying issuer lets nothing through", "portcullis", "issuer", 20),
     ("database", "PostgreSQL restarted under load", "store", "restarted", 20),
@@ -128,6 +130,10 @@ fn one(step: &Step, short: bool) -> Result<()> {
                 cargo.args(["--package", package, filter]);
             } else {
                 cargo.args(["--package", package, filter, "--", "--include-ignored"]);
+            }
+            if !short {
+                // `testkit::soak`: sizes and counts at full length.
+                cargo.env("PORTCULLIS_SOAK", "1");
             }
             cargo.env("PORTCULLIS_SOAK_ROUNDS", rounds.to_string());
             crate::test::environment(&mut cargo);

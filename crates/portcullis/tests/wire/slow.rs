@@ -2,6 +2,7 @@
 
 use crate::stage::{SOON, open, resident_kib, upstream};
 use base::{Clock, SystemClock};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -15,6 +16,13 @@ fn gate(timeouts: &str, server: &Upstream) -> Gate {
         .listener(&format!("h2c = true\ntimeouts = {{ {timeouts} }}"))
         .rest(&(upstream("api", &[server.url()], "") + &open("api", "")))
         .start()
+}
+
+/// As many descriptors for this test as the system allows; how many those are.
+fn own_descriptors() -> u64 {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("the limit is raised");
+    hard
 }
 
 fn is_open(stream: &mut TcpStream) -> bool {
@@ -47,7 +55,9 @@ fn worst(client: &mut RawClient, count: usize) -> Duration {
 
 #[test]
 fn slow_connections_by_the_thousand_harm_nobody() {
-    let count = if testkit::soak() { 9_000 } else { 2_000 };
+    let count = if testkit::soak() { 10_000 } else { 2_000 };
+    let hard = own_descriptors();
+    assert!(hard > count + 500, "the system allows {hard} open files");
     let server = Upstream::ok();
     let gate = gate("head = \"8s\", body = \"5s\", idle = \"8s\"", &server);
     let mut client = RawClient::connect(&gate.address());
@@ -72,9 +82,9 @@ fn slow_connections_by_the_thousand_harm_nobody() {
          {} KiB resident, before {}",
         during.0, before.0, during.1, before.1
     );
-    assert_eq!(open, count, "they were meant to be there");
+    assert_eq!(open as u64, count, "they were meant to be there");
     assert!(during.0 < Duration::from_millis(250), "{during:?}, before {before:?}");
-    let each = during.1.saturating_sub(before.1) / count as u64;
+    let each = during.1.saturating_sub(before.1) / count;
     assert!(each < 8, "{each} KiB for each");
     // Those in a head go on with a byte now and then; it does not help them.
     wait::until(Duration::from_secs(40), "their end", || {
@@ -204,4 +214,24 @@ fn an_http2_stream_outlives_the_idle_time() {
         &format!("http://{}/api/x", gate.address()),
     ]);
     assert_eq!((late.status, late.body.as_slice()), (200, &b"late"[..]), "{late:?}");
+}
+
+/// Systems begin with 1024 descriptors, of which a flood of callers would leave none for the upstreams.
+#[test]
+fn the_gate_takes_all_descriptors_that_it_may_have() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("few");
+    let text = format!("#!/bin/sh\nulimit -S -n 64\nexec {} \"$@\"\n", testkit::binary().display());
+    std::fs::write(&script, text).expect("a script");
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .expect("a script");
+    let server = Upstream::ok();
+    let gate = Gate::builder()
+        .program(&script)
+        .rest(&(upstream("api", &[server.url()], "") + &open("api", "")))
+        .start();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", gate.pid())).expect("limits");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[3], words[4], "{line}");
 }
