@@ -39,6 +39,8 @@ pub struct IssuerSettings {
     pub source: KeySource,
     /// Whether opaque tokens are taken to its introspection endpoint.
     pub introspects: bool,
+    /// Whether a route has a rule on claims of its tokens; else they are not kept.
+    pub claim_rules: bool,
 }
 
 /// The keys of an issuer at one moment.

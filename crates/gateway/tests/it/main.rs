@@ -1,5 +1,6 @@
 //! The gate in this process, with ports of the tests' own: what the real binary cannot be made to do.
 
+use access::Snapshots;
 use access::address::{AddressHeader, TrustedProxies};
 use access::issuer::{Issuer, IssuerSettings, KeySource};
 use access::limit::Limiter;
@@ -8,7 +9,6 @@ use access::schemes::{Tools, api_key::Pepper};
 use access::snapshot::Snapshot;
 use access::table::{RouteMatch, RouteTable};
 use access::verified::Fingerprints;
-use access::Snapshots;
 use audit::{Ledger, LedgerOptions, Reader};
 use base::{BoxFuture, Clock, NodeId, Secret, SystemClock};
 use gateway::{
@@ -42,13 +42,8 @@ impl Lookups for Broken {
 }
 
 fn echo() -> Arc<Upstream> {
-    let server = ServerSettings {
-        tls: false,
-        host: "localhost".to_owned(),
-        port: 0,
-        weight: 1,
-        echo: true,
-    };
+    let server =
+        ServerSettings { tls: false, host: "localhost".to_owned(), port: 0, weight: 1, echo: true };
     let settings = UpstreamSettings {
         name: "echo".into(),
         servers: vec![server],
@@ -98,6 +93,7 @@ fn snapshot(metrics: &Metrics) -> Snapshot<Act> {
         algorithms: AlgorithmSet::DEFAULT,
         source: KeySource::Discovery,
         introspects: false,
+        claim_rules: false,
     });
     let token = Expr::Jwt(JwtRule {
         issuer: "corp".into(),
@@ -105,8 +101,10 @@ fn snapshot(metrics: &Metrics) -> Snapshot<Act> {
         audiences: Vec::new(),
         claims: Vec::new(),
     });
-    let routes =
-        vec![route("open", Expr::Public, metrics), route("closed", Expr::Any(vec![token]), metrics)];
+    let routes = vec![
+        route("open", Expr::Public, metrics),
+        route("closed", Expr::Any(vec![token]), metrics),
+    ];
     let paths = ["/open", "/closed"];
     let matches: Vec<RouteMatch> = paths
         .iter()
@@ -158,11 +156,8 @@ fn a_panic_in_one_connection_harms_no_other_and_is_recorded() {
     let (ledger, recorders) = Ledger::open(options, 1).unwrap();
     let ledger = Arc::new(ledger);
     let metrics = Arc::new(Metrics::new());
-    let control = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let control =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let parts = GateParts {
         snapshots: Arc::new(Snapshots::new(snapshot(&metrics))),
         tools: Tools {

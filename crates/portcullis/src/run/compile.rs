@@ -33,7 +33,7 @@ pub(super) fn compile(
     before: Option<&Policy<Act>>,
     metrics: &Metrics,
 ) -> Result<Compiled, String> {
-    let issuers = config.issuers.iter().map(|it| issuer(it, before)).collect();
+    let issuers = config.issuers.iter().map(|it| issuer(it, config, before)).collect();
     let upstreams: Result<Vec<Arc<Upstream>>, String> =
         config.upstreams.iter().map(|it| upstream(it, before)).collect();
     let upstreams = upstreams?;
@@ -61,7 +61,7 @@ pub(super) fn compile(
     Ok(Compiled { policy: Policy { issuers, routes, table }, lists, listeners })
 }
 
-fn issuer(it: &config::Issuer, before: Option<&Policy<Act>>) -> Arc<Issuer> {
+fn issuer(it: &config::Issuer, config: &Config, before: Option<&Policy<Act>>) -> Arc<Issuer> {
     let settings = IssuerSettings {
         name: it.name.as_str().into(),
         issuer: it.issuer.clone(),
@@ -69,9 +69,22 @@ fn issuer(it: &config::Issuer, before: Option<&Policy<Act>>) -> Arc<Issuer> {
         algorithms: it.algorithms,
         source: it.keys.clone(),
         introspects: it.introspection.is_some(),
+        claim_rules: config.routes.iter().any(|route| {
+            let rules = route.credential_rules();
+            rules.iter().any(|rule| matches!(rule, config::Rule::Jwt(jwt) if jwt.issuer == it.name && !jwt.claims.is_empty()))
+        }),
     };
     match before.and_then(|policy| policy.issuer(&settings.name)) {
         Some(kept) if kept.settings == settings => kept.clone(),
+        Some(kept)
+            if (&kept.settings.issuer, &kept.settings.source)
+                == (&settings.issuer, &settings.source) =>
+        {
+            // The same keys under a generation of their own: what was cached is judged anew.
+            let issuer = Issuer::new(settings);
+            issuer.replace_keys(kept.keys().set.clone());
+            Arc::new(issuer)
+        }
         _ => Arc::new(Issuer::new(settings)),
     }
 }

@@ -157,6 +157,9 @@ fn try_reload(running: &Running, before: &Config, watched: &mut Watched) -> Resu
             let report =
                 Config::load(path).map_err(|error| format!("{}: {error}", path.display()))?;
             let file = path.display().to_string();
+            for warning in report.problems.iter().filter(|it| !it.is_error()) {
+                tracing::warn!("{}", warning.render(&file));
+            }
             report.config.ok_or_else(|| {
                 let problems = report.problems.iter().filter(|it| it.is_error());
                 problems.map(|problem| problem.render(&file)).collect::<Vec<_>>().join("\n")
