@@ -19,8 +19,10 @@ use crate::serve::Connection;
 use crate::settings::Act;
 use crate::stream::Stream;
 use access::Denial;
-use base::{Phase, code};
+use base::{Code, Phase, code};
 use bytes::Bytes;
+use std::future::Future;
+use std::task::Poll;
 use std::time::Duration;
 use talk::{Talked, talk};
 
@@ -131,19 +133,19 @@ async fn attempt(job: &Job<'_>, mut open: Open<'_>, live: &Live) -> bool {
             };
             return open.refuse(Denial::new(code, Phase::Act).detail(why)).await;
         };
-        let (up, reused) = match acquire(job, index, fresh).await {
-            Ok(found) => found,
-            Err(error) => {
+        let (up, reused) = match acquire_for(job, (index, fresh), &mut open, live).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
                 upstream.failed(index, now_ms);
                 tried.push(index);
                 why = error;
                 continue;
             }
+            Err(code) => {
+                let denial = Denial::new(code, Phase::Act).detail("ended while connecting");
+                return open.refuse(denial).await;
+            }
         };
-        // A server may have taken seconds to connect to. What was revoked meanwhile goes no further.
-        if let Some(code) = live.cut() {
-            return open.refuse(Denial::new(code, Phase::Act).detail("cut while connecting")).await;
-        }
         let retriable = job.retriable(&open.source);
         match talk(job, (index, up), open, live).await {
             Talked::Over(keep) => return keep,
@@ -159,6 +161,33 @@ async fn attempt(job: &Job<'_>, mut open: Open<'_>, live: &Live) -> bool {
             }
         }
     }
+}
+
+/// A connection for as long as somebody waits for it, with a credential that is good: connecting may take seconds,
+/// and callers over HTTP/2 reset requests for nothing (CVE-2023-44487).
+///
+/// # Errors
+/// Why the exchange ends; within, why there is no connection.
+async fn acquire_for(
+    job: &Job<'_>,
+    (index, fresh): (usize, bool),
+    open: &mut Open<'_>,
+    live: &Live,
+) -> Result<Result<(Up, bool), String>, Code> {
+    let mut acquiring = std::pin::pin!(acquire(job, index, fresh));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(found) = acquiring.as_mut().poll(cx) {
+            return Poll::Ready(live.cut().map_or(Ok(found), Err));
+        }
+        if let Some(code) = live.poll_cut(cx) {
+            return Poll::Ready(Err(code));
+        }
+        if matches!(open.source, Source::Done) && open.caller.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(code::CALLER_GONE));
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// A connection to server number `index`, and whether it was used before.

@@ -60,6 +60,12 @@ impl From<Denial> for Denied {
     }
 }
 
+impl From<Box<Denied>> for Denied {
+    fn from(denied: Box<Denied>) -> Self {
+        *denied
+    }
+}
+
 /// Runs one request. Returns whether the connection may carry another.
 pub(crate) async fn run(
     connection: &Connection,
@@ -216,7 +222,7 @@ impl Place<'_> {
         connection: &Connection,
         judge: &Judge<'_, Act>,
         draft: &mut Draft,
-    ) -> Result<(Admitted<Act>, Fields), Denied> {
+    ) -> Result<(Admitted<Act>, Fields), Box<Denied>> {
         let routed = judge.route(self.host, self.path, self.head.method.as_str());
         let routed = routed.map_err(|none| match none {
             NoRoute::NotFound => Denied::from(Denial::new(code::ROUTE_NOT_FOUND, Phase::Route)),
@@ -232,7 +238,7 @@ impl Place<'_> {
         let sized = size(act, self.head);
         match sized.and_then(|()| judge.admit(routed, self.ip, counters)) {
             Ok(admitted) => Ok((admitted, cors)),
-            Err(denial) => Err(Denied { denial, allow: None, cors }),
+            Err(denial) => Err(Box::new(Denied { denial, allow: None, cors })),
         }
     }
 }
