@@ -2,6 +2,7 @@
 
 use crate::setup::*;
 use serde_json::{Value, json};
+use std::sync::Mutex;
 use std::time::Duration;
 use testkit::{Algorithm, Behaviour, Endpoint, Gate, Issuer, Key, Node, Upstream, jose, wait};
 
@@ -209,9 +210,10 @@ fn a_flood_of_unknown_keys_causes_one_fetch() {
     let stranger = Key::generate(Algorithm::Es256, "x").token(&issuer.claims(AUDIENCE, "read"));
     let rest = stranger.split_once('.').expect("a token").1.to_owned();
     let (address, threads) = (gate.address(), 4);
+    let last = Mutex::new(String::new());
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let (address, rest) = (&address, &rest);
+            let (address, rest, last) = (&address, &rest, &last);
             scope.spawn(move || {
                 let mut client = testkit::RawClient::connect(address);
                 let mut sent = 0;
@@ -230,7 +232,10 @@ fn a_flood_of_unknown_keys_causes_one_fetch() {
                         .collect();
                     client.send(batch);
                     for _ in 0..50 {
-                        assert_eq!(said(&client.response()), refused(401, "token.unknown_key"));
+                        let answer = client.response();
+                        assert_eq!(said(&answer), refused(401, "token.unknown_key"));
+                        let id = answer.header("x-request-id").expect("an id");
+                        *last.lock().expect("the last id") = id.to_owned();
                     }
                     sent += 50;
                 }
@@ -241,6 +246,17 @@ fn a_flood_of_unknown_keys_causes_one_fetch() {
     assert!(issuer.fetches(Endpoint::Discovery) <= discovered + 1);
     assert_eq!(up.count(), count);
     assert_eq!(answer(&gate, "/read/x", &good), passed());
+    // Each of them is in the ledger, most of them folded; and each can be explained.
+    let sql = "SELECT sum(count) FROM events WHERE code = 'token.unknown_key'";
+    wait::until(PATIENCE, "10,000 denials in the ledger", || {
+        let counted = gate.done(&["audit", "query", sql])[0]["sum(count)"].clone();
+        assert!(counted.as_i64() <= Some(10_000), "{counted}");
+        counted == 10_000
+    });
+    let id = last.lock().expect("the last id").clone();
+    let told = gate.done(&["explain", &id]);
+    assert_eq!((&told["code"], &told["route"]), (&json!("token.unknown_key"), &json!("read")));
+    assert_eq!(gate.done(&["audit", "verify"])["ok"], true);
 }
 
 /// What an issuer does instead of publishing keys, at the start and later.
@@ -315,4 +331,25 @@ fn an_issuer_that_lies_opens_nothing() {
             assert_eq!(said, passed(), "{what}");
         }
     }
+}
+
+#[test]
+#[ignore = "takes a minute: how long a withdrawn key may go on at most"]
+fn a_withdrawn_key_stops_its_tokens_though_nobody_brings_another() {
+    let (up, issuer) = (Upstream::ok(), Issuer::start());
+    let gate = Gate::start(
+        &(issuer.config("corp", AUDIENCE)
+            + &upstream(&up)
+            + &route("read", "/read/{**}", &jwt("corp", "read"))),
+    );
+    keys_known(&gate, 1);
+    let mut claims = issuer.claims(AUDIENCE, "read");
+    claims["exp"] = json!(now() + 3600);
+    let old = issuer.sign(&claims);
+    assert_eq!(everywhere(&gate, "/read/x", &old), vec![passed(); 16]);
+    issuer.replace_keys([Key::generate(Algorithm::Es256, "k2")]);
+    let gone = refused(401, "token.unknown_key");
+    wait::until(Duration::from_secs(70), "its end", || answer(&gate, "/read/x", &old) == gone);
+    assert_eq!(everywhere(&gate, "/read/x", &old), vec![gone; 16]);
+    assert_eq!(answer(&gate, "/read/x", &issuer.token(AUDIENCE, "read")), passed());
 }

@@ -40,7 +40,7 @@ fn queries_tails_and_explanations_agree() {
     let up = Upstream::ok();
     let gate = start(&up);
     let (id, key) = self::key(&gate, "k", "orders:read");
-    let (_, weak) = self::key(&gate, "w", "else");
+    let (weak_id, weak) = self::key(&gate, "w", "else");
     for number in 0..7 {
         assert_eq!(answer(&gate, &format!("/orders/{number}"), &key), passed());
     }
@@ -93,7 +93,14 @@ fn queries_tails_and_explanations_agree() {
     let told = explained(&denied);
     assert_eq!((&told["route"], &told["code"]), (&json!("orders"), &json!("scope.missing")));
     assert!(told["detail"].as_str().is_some_and(|it| it.contains("orders:read")), "{told}");
-    assert!(told["principal"].is_string(), "who was refused: {told}");
+    assert_eq!(told["principal"], json!(weak_id), "who was refused");
+    gate.done(&["key", "revoke", &weak_id]);
+    let told = explained(&get(&gate, "/orders/1", &weak));
+    let (code, who) = (&told["code"], &told["principal"]);
+    assert_eq!((code, who), (&json!("key.revoked"), &json!(weak_id)));
+    // Who only claims to be somebody is nobody.
+    let forged = weak.replacen(&weak_id, &id, 1);
+    assert_eq!(explained(&get(&gate, "/orders/1", &forged))["principal"], Value::Null);
     assert_eq!(explained(&missing)["code"], "credential.missing");
     let told = explained(&nowhere);
     assert_eq!((&told["route"], &told["code"]), (&Value::Null, &json!("route.not_found")));
@@ -103,7 +110,7 @@ fn queries_tails_and_explanations_agree() {
     assert_eq!(tail.as_array().map(Vec::len), Some(1), "{tail}");
     let acts =
         gate.done(&["audit", "query", "SELECT code, principal FROM events WHERE kind = 'admin'"]);
-    assert_eq!(acts.as_array().map(Vec::len), Some(2), "{acts}");
+    assert_eq!(acts.as_array().map(Vec::len), Some(3), "{acts}");
     for sql in
         ["DELETE FROM events", "SELECT nonsense FROM events", "SELECT", "SELECT * FROM users"]
     {

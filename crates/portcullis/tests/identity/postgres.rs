@@ -131,10 +131,11 @@ fn a_database_that_falls_silent_is_as_good_as_lost_and_is_found_again() {
     let stale = refused(503, "state.stale");
     let took = wait::until(PATIENCE, "the limit", || answer(&gate, "/orders/1", &key) == stale);
     assert!(took < Duration::from_secs(5), "{took:?}");
-    // An act is refused and says so, rather than hang.
+    // An act is done over a new session, or refused; it does not hang, and does not end without a word.
     let (output, took) =
         timed(|| gate.cli(&["key", "create", "--name", "b", "--scope", "orders:read"]));
-    assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{output:?}");
+    assert!(output.code == 0 || output.code == 1, "{output:?}");
+    assert_ne!(output.stdout.is_empty(), output.stderr.is_empty(), "{output:?}");
     assert!(took < Duration::from_secs(20), "{took:?}");
     // New sessions are served: the gate finds its way back without the old ones.
     wait::until(Duration::from_secs(25), "the way back", || {
