@@ -104,6 +104,8 @@ fn take(shard: &Rc<Shard>, listener: &Arc<Listener>, tcp: TcpStream, peer: IpAdd
 }
 
 async fn establish(shard: Rc<Shard>, listener: Arc<Listener>, mut tcp: TcpStream, peer: IpAddr) {
+    // Read before all that it stands for.
+    let epoch = listener.epoch();
     let settings = listener.settings();
     let limit = settings.timeouts.head;
     let mut client = peer;
@@ -117,8 +119,14 @@ async fn establish(shard: Rc<Shard>, listener: Arc<Listener>, mut tcp: TcpStream
             }
         }
     }
-    let mut connection =
-        Connection { shard, listener: listener.clone(), client, tls: false, server_name: None };
+    let mut connection = Connection {
+        shard,
+        listener: listener.clone(),
+        epoch,
+        client,
+        tls: false,
+        server_name: None,
+    };
     let Some(tls) = listener.tls() else {
         let stream = Stream::tcp(tcp);
         plain(Rc::new(connection), stream, settings.h2c).await;

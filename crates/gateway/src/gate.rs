@@ -22,7 +22,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -132,12 +132,20 @@ pub(crate) struct Listener {
     tls: ArcSwapOption<ServerTls>,
     pub(crate) open: AtomicUsize,
     pub(crate) closed: watch::Sender<bool>,
+    /// Counts how often what its connections were made under has ended: TLS, the way they name their caller, or
+    /// the listener itself.
+    epoch: AtomicU32,
     bound: SocketAddr,
 }
 
 impl Listener {
     pub(crate) fn settings(&self) -> arc_swap::Guard<Arc<ListenerSettings>> {
         self.settings.load()
+    }
+
+    /// A connection of another epoch than this ends with its request.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
     }
 
     pub(crate) fn tls(&self) -> Option<Arc<ServerTls>> {
@@ -232,8 +240,15 @@ impl Gate {
         let mut next = Vec::new();
         for (kept, settings, opened) in plans {
             if let Some((listener, tls)) = kept {
+                let before = listener.settings.load_full();
                 listener.tls.store(tls.map(Arc::new));
                 listener.settings.store(Arc::new(settings.clone()));
+                // What is settled when a connection is made cannot change under it.
+                if before.tls.is_some() != settings.tls.is_some()
+                    || before.proxies.header != settings.proxies.header
+                {
+                    listener.epoch.fetch_add(1, Ordering::Relaxed);
+                }
                 next.push(listener);
             } else if let Some((listener, sockets)) = opened {
                 self.listen(listener.clone(), sockets);
@@ -242,10 +257,14 @@ impl Gate {
         }
         for listener in &running {
             if !next.iter().any(|it| Arc::ptr_eq(it, listener)) {
+                listener.epoch.fetch_add(1, Ordering::Relaxed);
                 listener.closed.send_replace(true);
             }
         }
         *self.lock() = next;
+        for orders in &self.orders {
+            let _ = orders.send(Order::Wake);
+        }
         Ok(())
     }
 
@@ -269,7 +288,7 @@ impl Gate {
         let end = tokio::time::Instant::now() + patience;
         while self.connections() > 0 && tokio::time::Instant::now() < end {
             for orders in &self.orders {
-                let _ = orders.send(Order::Drain);
+                let _ = orders.send(Order::Wake);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -303,6 +322,7 @@ fn open(settings: &ListenerSettings, shards: usize) -> Result<Opened, GateError>
         tls: ArcSwapOption::from(tls.map(Arc::new)),
         open: AtomicUsize::new(0),
         closed: watch::Sender::new(false),
+        epoch: AtomicU32::new(0),
         bound: address,
     };
     Ok((Arc::new(listener), sockets?))

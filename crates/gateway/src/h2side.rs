@@ -9,7 +9,7 @@ use crate::record::Draft;
 use crate::serve::Connection;
 use crate::stream::Stream;
 use access::Denial;
-use base::{Outcome, Phase};
+use base::{Outcome, Phase, code};
 use bytes::Bytes;
 use std::rc::Rc;
 use tokio::time::timeout;
@@ -20,6 +20,9 @@ const STREAMS: u32 = 128;
 const WINDOWS: (u32, u32) = (128 * 1024, 512 * 1024);
 /// Streams that a caller may reset before they were looked at (CVE-2023-44487, rapid reset).
 const RESETS: usize = 32;
+/// Exchanges at once on one connection, those among them whose streams were reset and that have not ended yet; more
+/// are refused.
+const EXCHANGES: usize = 2 * STREAMS as usize;
 /// Bytes of a header list as HTTP/2 counts it (RFC 9113 §6.5.2: 32 more for each field) that are read at all. More
 /// than a head may have, so that one that is somewhat too large is refused by us, with an id and a record; beyond,
 /// the library answers a bare 431.
@@ -43,13 +46,13 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
     let idle = connection.shard.idle.enter();
     let (mut draining, mut parting) = (false, false);
     loop {
-        if connection.shard.gate.is_draining() && !draining {
+        if connection.is_over() && !draining {
             draining = true;
             h2.graceful_shutdown();
         }
         let next = std::future::poll_fn(|cx| {
             idle.register(cx);
-            if connection.shard.gate.is_draining() && !draining {
+            if connection.is_over() && !draining {
                 return std::task::Poll::Ready(None);
             }
             h2.poll_accept(cx).map(Some)
@@ -57,13 +60,19 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
         let limit = if parting { timeouts.head } else { timeouts.idle };
         match timeout(limit, next).await {
             Ok(Some(Some(Ok((request, respond))))) => {
+                // Each exchange holds the connection.
+                if Rc::strong_count(&connection) > EXCHANGES {
+                    let denial = Denial::new(code::OVERLOADED, Phase::Accept);
+                    refuse(&connection, Caller::h2(respond), denial).await;
+                    continue;
+                }
                 let connection = connection.clone();
                 tokio::task::spawn_local(
                     async move { stream_of(&connection, request, respond).await },
                 );
             }
             Ok(Some(Some(Err(_)) | None)) => return,
-            // Draining began: round the loop for the farewell.
+            // It is over: round the loop for the farewell.
             Ok(None) => {}
             // Each stream that is served holds the connection; each has time-outs of its own.
             Err(_) if Rc::strong_count(&connection) > 1 => {}
@@ -85,25 +94,30 @@ async fn stream_of(
 ) {
     let (parts, body) = request.into_parts();
     let ended = body.is_end_stream();
-    let mut caller = Caller::h2(respond);
+    let caller = Caller::h2(respond);
     match RequestHead::from_h2(&parts, ended, &HeadLimits::REQUEST) {
         Ok(head) => {
             let source = if ended { Source::Done } else { Source::H2(body) };
             exchange::run(connection, head, source, caller).await;
         }
         Err(error) => {
-            let gate = &connection.shard.gate;
-            let now = gate.clock.now();
-            let id = connection.shard.ids.next(now);
-            let mut draft = Draft::new(&connection.shard, id, now, gate.clock.monotonic());
-            draft.caller(connection.client);
             let denial = Denial::new(error.code(), Phase::Accept).detail(error.to_string());
-            draft.denial(&denial);
-            draft.event.outcome = Outcome::Deny;
-            let answer = problem::answer(&denial, id, None);
-            let text = id.text();
-            let _ = caller.answer(&answer, &mut |out| out.put(b"x-request-id", &text)).await;
-            draft.finish(answer.status);
+            refuse(connection, caller, denial).await;
         }
     }
+}
+
+/// Answers what is not even looked at as a request, and records it.
+async fn refuse(connection: &Connection, mut caller: Caller<'_>, denial: Denial) {
+    let gate = &connection.shard.gate;
+    let now = gate.clock.now();
+    let id = connection.shard.ids.next(now);
+    let mut draft = Draft::new(&connection.shard, id, now, gate.clock.monotonic());
+    draft.caller(connection.client);
+    draft.denial(&denial);
+    draft.event.outcome = Outcome::Deny;
+    let answer = problem::answer(&denial, id, None);
+    let text = id.text();
+    let _ = caller.answer(&answer, &mut |out| out.put(b"x-request-id", &text)).await;
+    draft.finish(answer.status);
 }

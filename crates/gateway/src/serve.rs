@@ -29,11 +29,20 @@ const PARK: Duration = Duration::from_secs(2);
 pub(crate) struct Connection {
     pub(crate) shard: Rc<Shard>,
     pub(crate) listener: Arc<Listener>,
+    /// The listener's when the connection was made.
+    pub(crate) epoch: u32,
     /// The socket's peer, or what the PROXY protocol said of it.
     pub(crate) client: IpAddr,
     pub(crate) tls: bool,
     /// The server name of the TLS handshake.
     pub(crate) server_name: Option<Box<str>>,
+}
+
+impl Connection {
+    /// Whether it may carry no further request: the gate is stopping, or its listener is gone or another.
+    pub(crate) fn is_over(&self) -> bool {
+        self.shard.gate.is_draining() || self.listener.epoch() != self.epoch
+    }
 }
 
 /// Why no further head came.
@@ -55,7 +64,7 @@ pub(crate) async fn h1(connection: Rc<Connection>, conn: Conn<Stream>) {
     loop {
         match next_head(&connection, &conn, &mut timer, first).await {
             Ok(mut head) => {
-                if connection.shard.gate.is_draining() {
+                if connection.is_over() {
                     head.keep_alive = false;
                 }
                 let source = Source::h1(&conn, head.framing);
@@ -89,7 +98,6 @@ async fn next_head(
     first: bool,
 ) -> Result<RequestHead, NoHead> {
     let timeouts = connection.listener.settings().timeouts;
-    let gate = &connection.shard.gate;
     let mut began = false;
     let mut waiting = first;
     let mut parked = false;
@@ -120,7 +128,7 @@ async fn next_head(
                 return Poll::Ready(Err(NoHead::End));
             }
             let silent = conn.buffered().is_empty();
-            if silent && gate.is_draining() {
+            if silent && connection.is_over() {
                 return Poll::Ready(Err(NoHead::End));
             }
             idle.register(cx);

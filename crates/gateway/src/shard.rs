@@ -42,11 +42,11 @@ impl Shard {
 pub(crate) enum Order {
     /// Listen here as well.
     Listen(Arc<Listener>, std::net::TcpListener),
-    /// Wake idle connections, so that they see that the gate is draining.
-    Drain,
+    /// Wake idle connections, so that they see that the gate is draining, or their listener another.
+    Wake,
 }
 
-/// Connections between two requests, so that draining can wake them.
+/// Connections between two requests, so that draining and reloads can wake them.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct IdleIndex(Rc<RefCell<Slab<Option<Waker>>>>);
 
@@ -99,7 +99,7 @@ pub(crate) async fn run(shard: Rc<Shard>, mut orders: mpsc::UnboundedReceiver<Or
             Order::Listen(listener, socket) => {
                 tokio::task::spawn_local(accept::run(shard.clone(), listener, socket));
             }
-            Order::Drain => shard.idle.wake(),
+            Order::Wake => shard.idle.wake(),
         }
     }
 }
