@@ -457,6 +457,24 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Row 16: Pingora CVE-2026-2833, once more: while the upstream has not answered an upgrade, nothing follows it.
+#[test]
+fn incident_16_nothing_follows_an_unanswered_upgrade() {
+    let upstream = Bytes::start(b"");
+    let gate = upstream.gate("");
+    let mut client = RawClient::connect(&gate.address());
+    let upgrade =
+        "GET /open/ws HTTP/1.1\r\nHost: gate\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    client.send(format!("{upgrade}{HIDDEN}{PLAIN}"));
+    wait::until(SOON, "the upgrade", || upstream.connections().concat().ends_with("\r\n\r\n"));
+    client.send(PLAIN);
+    client.patience(Duration::from_millis(300));
+    assert!(client.read_some().is_err(), "the gate answered for the upstream");
+    let all = upstream.connections();
+    assert_eq!((all.len(), all[0].matches("HTTP/1.1").count()), (1, 1), "{all:?}");
+    assert!(all[0].ends_with("connection: upgrade\r\nupgrade: websocket\r\n\r\n"), "{all:?}");
+}
+
 /// Row 16: an answer that comes before the body is read ends both connections.
 #[test]
 fn incident_16_early_response() {

@@ -319,7 +319,8 @@ fn no_trace(seen: &Seen, spelling: &str) {
 /// Row 9, in trailers: an upstream that merges them into the head must not find an identity there either.
 #[test]
 fn incident_09_identity_in_trailers() {
-    let stage = Stage::standard();
+    let stage = Stage::of("h2c = true", ROUTES);
+    let gate = stage.gate.address();
     let bearer = format!("Bearer {}", stage.token("read"));
     for name in IDENTITY.iter().chain(&[
         "Authorization",
@@ -340,8 +341,25 @@ fn incident_09_identity_in_trailers() {
                 _ => panic!("{spelling}: {}", answer.text()),
             };
             assert!(trailers.iter().all(|(_, value)| value != "root"), "{spelling}: {trailers:?}");
+            let lower = spelling.to_ascii_lowercase();
+            let auth = ("authorization", bearer.as_str());
+            let trailers = [(lower.as_str(), "root"), ("grpc-status", "0")];
+            let came = http2::post_with_trailers(&gate, "/api/x", &[auth], b"ok", &trailers);
+            assert!(
+                matches!(came, Came::Status(200 | 400) | Came::Reset(1)),
+                "{spelling}: {came:?}"
+            );
+            let trailers = stage.upstream.last().body.trailers;
+            assert!(trailers.iter().all(|(_, value)| value != "root"), "{spelling}: {trailers:?}");
         }
     }
+    // What is harmless does arrive, so that the test above looks at something.
+    let harmless = [("grpc-status", "0")];
+    let auth = ("authorization", bearer.as_str());
+    let came = http2::post_with_trailers(&gate, "/api/x", &[auth], b"ok", &harmless);
+    assert_eq!(came, Came::Status(200));
+    let trailers = stage.upstream.last().body.trailers;
+    assert_eq!(trailers, [("grpc-status".to_owned(), "0".to_owned())]);
 }
 
 /// A path, a credential for it, and the names of what the gate says then.

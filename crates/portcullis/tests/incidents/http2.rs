@@ -46,10 +46,36 @@ pub(crate) fn send(address: &str, fields: &[(&[u8], &[u8])], body: &[u8]) -> Cam
     exchange(address, fields, body).0
 }
 
+/// POST of `body` with these fields behind it (RFC 9113 §8.1: a trailer section).
+pub(crate) fn post_with_trailers(
+    address: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+    body: &[u8],
+    trailers: &[(&str, &str)],
+) -> Came {
+    let mut stream = connect(address);
+    let head = [(":method", "POST"), (":scheme", "http"), (":authority", address), (":path", path)];
+    let block = |fields: &[(&str, &str)]| -> Vec<u8> {
+        fields.iter().flat_map(|(name, value)| literal(name.as_bytes(), value.as_bytes())).collect()
+    };
+    let mut bytes = PREFACE.to_vec();
+    bytes.extend(frame(HEADERS, END_HEADERS, &block(&[&head, fields].concat())));
+    bytes.extend(frame(DATA, 0, body));
+    bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, &block(trailers)));
+    let _ = stream.write_all(&bytes);
+    read(&mut stream).0
+}
+
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("a connection");
+    let _ = stream.set_read_timeout(Some(PATIENCE));
+    stream
+}
+
 /// The same, and the answer's body.
 fn exchange(address: &str, fields: &[(&[u8], &[u8])], body: &[u8]) -> (Came, Vec<u8>) {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    let _ = stream.set_read_timeout(Some(PATIENCE));
+    let mut stream = connect(address);
     let mut bytes = PREFACE.to_vec();
     let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
     let mut pieces = block.chunks(FRAME).peekable();

@@ -370,7 +370,7 @@ fn incident_03_cache_outlives_nothing() {
     let mut new = claims(&stage);
     new["sub"] = json!("carol");
     let new = stage.secret(stage.issuer.sign(&new));
-    wait::until(SOON, "the new key", || get(&new).status == 200);
+    wait::until(SOON * 4, "the new key", || get(&new).status == 200);
     assert_eq!(get(&bob).code(), "token.unknown_key");
 }
 
