@@ -307,11 +307,16 @@ fn poll_head<'u>(
         Poll::Ready(Err((why, early))) => return Poll::Ready(Err(Ended::Upstream { why, early })),
         Poll::Pending => {}
     }
-    if let Some(why) = sending {
-        return Poll::Ready(Err(Ended::Upstream { why, early: true }));
-    }
     if let Some(code) = clock.live.poll_cut(cx) {
         return Poll::Ready(Err(Ended::Cut(code)));
+    }
+    if let Some(why) = sending {
+        // WHY: that it can be written to no more shows before what it has said can be read; the end of that comes
+        // by itself.
+        if clock.is_over() {
+            return Poll::Ready(Err(Ended::Upstream { why, early: true }));
+        }
+        return Poll::Pending;
     }
     if request.is_done() {
         if caller.poll_gone(cx).is_ready() {
