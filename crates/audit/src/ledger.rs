@@ -127,6 +127,7 @@ impl Ledger {
             marks: Marks::default(),
             waiting: Vec::new(),
             unwatched: Loss::NONE,
+            first_ring: 0,
         };
         let thread = thread::Builder::new().name("ledger".to_owned()).spawn(|| writer.run())?;
         let _first = shared.writer.set(thread.thread().clone());

@@ -11,7 +11,7 @@ use crate::gaps::{Gaps, Loss, Reason};
 use crate::ledger::Quotas;
 use crate::log::Log;
 use crate::recorder::{Append, Done, Item, SYNC_EVENTS, Shared};
-use base::{Clock, Event, Monotonic, NodeId};
+use base::{Clock, Event, Monotonic, NodeId, limits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -19,8 +19,8 @@ use std::time::Duration;
 
 /// Between two syncs nobody waits for (design §7).
 const SYNC_EVERY: Duration = Duration::from_millis(5);
-/// Events of one commit at most: what comes in during a sync of 80 ms at 50,000 events a second.
-const BATCH_EVENTS: usize = 4096;
+/// Events of one commit at most: two full rings, so that the slower a disk syncs the more goes into a sync.
+const BATCH_EVENTS: usize = 2 * limits::AUDIT_RING;
 /// Bytes of one commit at most, about: bounds the writer's memory.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Between two signed tree heads while events come in.
@@ -48,6 +48,7 @@ pub(crate) struct Writer {
     pub(crate) waiting: Vec<Done>,
     /// Events of the batch that nobody waits for.
     pub(crate) unwatched: Loss,
+    pub(crate) first_ring: usize,
 }
 
 /// When things were last done.
@@ -103,12 +104,13 @@ impl Writer {
 
     fn drain_rings(&mut self) {
         let shared = Arc::clone(&self.shared);
-        let share = (BATCH_EVENTS / shared.rings.len().max(1)).max(1);
-        for ring in &shared.rings {
-            for _ in 0..share {
-                if self.batch.bytes() >= BATCH_BYTES {
-                    break;
-                }
+        let mut left = BATCH_EVENTS;
+        // Another ring is the first each time, so that none is left behind for long.
+        let rings = shared.rings.len().max(1);
+        self.first_ring = (self.first_ring + 1) % rings;
+        for ring in shared.rings.iter().cycle().skip(self.first_ring).take(rings) {
+            while left > 0 && self.batch.bytes() < BATCH_BYTES {
+                left -= 1;
                 let Some(Item { event, done }) = ring.pop() else { break };
                 match done {
                     Some(done) => self.admit(event, Some(done)),
