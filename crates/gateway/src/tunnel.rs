@@ -1,7 +1,7 @@
 //! A WebSocket after its handshake: bytes both ways until one side ends or the credential does.
 
 use crate::act::{Job, SILENCE};
-use crate::body::{Patience, Pump, Sink, Source};
+use crate::body::{LINGER, Patience, Pump, Sink, Source};
 use crate::caller::Caller;
 use crate::h1::{Conn, Wire, encode};
 use crate::head::{Framing, Known, ResponseHead};
@@ -66,6 +66,8 @@ pub(crate) async fn run(
         }
     }
     draft.finish(101);
-    let _ = std::future::poll_fn(|cx| up.borrow_mut().poll_shutdown(cx)).await;
+    // An upstream that has stopped reading is not waited for: what is left for it goes nowhere.
+    let closing = std::future::poll_fn(|cx| up.borrow_mut().poll_shutdown(cx));
+    let _ = tokio::time::timeout(LINGER.0, closing).await;
     false
 }
