@@ -1,7 +1,7 @@
 //! Bodies of any size at constant memory, and streams that arrive as they are sent.
 
 use crate::stage::{open, resident_kib, upstream};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -183,45 +183,81 @@ fn bulk_curl(args: &[&str], send: u64) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// A way to read a stream: what comes next, as text.
+type Next = Box<dyn FnMut() -> String>;
+
+fn over_h1(gate: &Gate) -> Next {
+    let mut client = RawClient::connect(&gate.address());
+    client.send("GET /api/events HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert_eq!(client.response_head().header("content-type"), Some("text/event-stream"));
+    Box::new(move || {
+        let bytes = client.read_some().expect("the next event");
+        assert!(!bytes.is_empty(), "the stream ended");
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+fn over_h2(gate: &Gate) -> Next {
+    let url = format!("http://{}/api/events", gate.address());
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--no-buffer", "--http2-prior-knowledge", "--max-time", "15", &url]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("curl runs");
+    let mut stdout = child.stdout.take().expect("a pipe");
+    Box::new(move || {
+        let mut bytes = [0; 4096];
+        let count = stdout.read(&mut bytes).expect("the next event");
+        if count == 0 {
+            let _ = child.wait();
+            panic!("the stream ended");
+        }
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    })
+}
+
 /// Events of an upstream that sends the next one only once the last was seen: one that were held back would
 /// hold all back.
 #[test]
 fn events_arrive_one_by_one() {
     for framing in ["transfer-encoding: chunked\r\n", ""] {
-        let (release, wait_for) = mpsc::channel::<()>();
-        let wait_for = std::sync::Mutex::new(Some(wait_for));
-        let server = Upstream::start(move |_| {
-            let wait_for = wait_for.lock().expect("a lock").take().expect("one request");
-            Answer::takeover(move |socket| {
-                let head =
-                    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{framing}\r\n");
-                let _ = socket.write_all(head.as_bytes());
-                for number in 0.. {
-                    let event = format!("data: {number}\n\n");
-                    let event = if framing.is_empty() {
-                        event
-                    } else {
-                        format!("{:x}\r\n{event}\r\n", event.len())
-                    };
-                    if socket.write_all(event.as_bytes()).is_err() || wait_for.recv().is_err() {
-                        return;
-                    }
-                }
-            })
-        });
-        let gate = Gate::start(&(upstream("api", &[server.url()], "") + &open("api", "")));
-        let mut client = RawClient::connect(&gate.address());
-        client.send("GET /api/events HTTP/1.1\r\nhost: a\r\n\r\n");
-        assert_eq!(client.response_head().header("content-type"), Some("text/event-stream"));
-        let mut read = String::new();
-        for number in 0..20 {
-            let event = format!("data: {number}\n\n");
-            while !read.contains(&event) {
-                let bytes = client.read_some().expect("the next event");
-                assert!(!bytes.is_empty(), "the stream ended: {read}");
-                read += &String::from_utf8_lossy(&bytes);
-            }
-            release.send(()).expect("the upstream waits");
+        for open_stream in [over_h1, over_h2] {
+            check_events(framing, open_stream);
         }
+    }
+}
+
+fn check_events(framing: &'static str, open_stream: fn(&Gate) -> Next) {
+    let (release, wait_for) = mpsc::channel::<()>();
+    let wait_for = std::sync::Mutex::new(Some(wait_for));
+    let server = Upstream::start(move |_| {
+        let wait_for = wait_for.lock().expect("a lock").take().expect("one request");
+        Answer::takeover(move |socket| {
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{framing}\r\n");
+            let _ = socket.write_all(head.as_bytes());
+            for number in 0.. {
+                let event = format!("data: {number}\n\n");
+                let event = if framing.is_empty() {
+                    event
+                } else {
+                    format!("{:x}\r\n{event}\r\n", event.len())
+                };
+                if socket.write_all(event.as_bytes()).is_err() || wait_for.recv().is_err() {
+                    return;
+                }
+            }
+        })
+    });
+    let gate = Gate::builder()
+        .listener("h2c = true")
+        .rest(&(upstream("api", &[server.url()], "") + &open("api", "")))
+        .start();
+    let mut next = open_stream(&gate);
+    let mut read = String::new();
+    for number in 0..20 {
+        let event = format!("data: {number}\n\n");
+        while !read.contains(&event) {
+            read += &next();
+        }
+        release.send(()).expect("the upstream waits");
     }
 }

@@ -4,9 +4,9 @@ use crate::stage::{SOON, curl, open, upstream};
 use base::{Clock, SystemClock};
 use serde_json::Value;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use testkit::{Answer, Gate, Node, RawClient, Response, Seen, Upstream, free_port, node, wait};
 
@@ -90,6 +90,7 @@ fn no_head_and_a_broken_head_are_502() {
         &b""[..],
         b"HTTP/1.1 20",
         b"garbage\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
     ] {
         let server = Upstream::start(|_| Answer::Close(bytes.to_vec()));
@@ -321,4 +322,112 @@ fn a_caller_that_does_not_read_is_given_up() {
     client.send("GET /api/endless HTTP/1.1\r\nhost: a\r\n\r\n");
     assert_eq!(client.response_head().status, 200);
     wait::until(SOON, "the upstream's connection to end", || ended.load(Ordering::SeqCst) == 1);
+}
+
+/// An upstream that answers before it has read the request, politely or not.
+fn hasty(rude: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let (mut stream, mut bytes) = (stream, [0; 4096]);
+                let _ = stream.read(&mut bytes);
+                let answer = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nno\n";
+                let _ = stream.write_all(answer);
+                if !rude {
+                    let _ = stream.shutdown(Shutdown::Write);
+                    while stream.read(&mut bytes).is_ok_and(|count| count > 0) {}
+                }
+            });
+        }
+    });
+    url
+}
+
+/// RFC 9110 §9.3: an answer may come before the request is complete, and is the answer.
+#[test]
+fn an_answer_before_the_end_of_an_upload_arrives() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), vec![7; 5_000_000]).expect("it is written");
+    let data = format!("@{}", file.path().display());
+    for rude in [false, true] {
+        let gate = gate(&[hasty(rude)], "", "");
+        let url = format!("http://{}/api/x", gate.address());
+        for version in ["--http1.1", "--http2-prior-knowledge"] {
+            for _ in 0..5 {
+                let done = curl(&[version, "--data-binary", &data, "-H", "Expect:", &url]);
+                assert_eq!(
+                    (done.status, done.body.as_slice()),
+                    (413, &b"no\n"[..]),
+                    "{version}, rude: {rude}: {done:?}"
+                );
+            }
+        }
+        assert_eq!(get(&gate).status, 413, "the gate goes on");
+    }
+}
+
+/// Connections of callers that are open now, as the gate counts them.
+fn connections(gate: &Gate) -> u64 {
+    let text = testkit::get(&(gate.control() + "/metrics"), &[]).text();
+    let line = text.lines().find_map(|line| line.strip_prefix("portcullis_connections "));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or_else(|| panic!("no count: {text}"))
+}
+
+/// A socket whose upstream stops reading ends when its caller does, and keeps nothing.
+#[test]
+fn a_socket_that_the_upstream_does_not_read_ends() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(Some(held));
+    let server = Upstream::start(move |_| {
+        let held = held.lock().expect("a lock").take();
+        Answer::takeover(move |socket| {
+            let head = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+            let _ = socket.write_all(head);
+            // Reads nothing until the test is over.
+            let _ = held.map(|held| held.recv());
+        })
+    });
+    let gate = gate(&[server.url()], "", "");
+    let mut client = RawClient::connect(&gate.address());
+    client.send(
+        "GET /api/x HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+    );
+    assert_eq!(client.response().status, 101);
+    client.patience(Duration::from_millis(500));
+    while client.try_send(&[7; 65536]).is_ok() {}
+    assert_eq!(connections(&gate), 1);
+    drop(client);
+    wait::until(Duration::from_secs(15), "the socket to end", || connections(&gate) == 0);
+    drop(release);
+}
+
+/// A listener that is full says so, and takes callers again when one leaves.
+#[test]
+fn a_full_listener_says_so() {
+    let server = Upstream::ok();
+    let gate = Gate::builder()
+        .listener("max_connections = 4")
+        .rest(&(upstream("api", &[server.url()], "") + &open("api", "")))
+        .start();
+    let request = "GET /api/x HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut clients: Vec<RawClient> = (0..4).map(|_| RawClient::connect(&gate.address())).collect();
+    for client in &mut clients {
+        assert_eq!(client.exchange(request).status, 200);
+    }
+    let mut one_more = RawClient::connect(&gate.address());
+    let answer = one_more.response();
+    assert_eq!((answer.status, answer.code().as_str()), (503, "gate.overloaded"), "{answer:?}");
+    assert!(answer.body.complete && answer.header("retry-after").is_some(), "{answer:?}");
+    assert!(one_more.is_closed(SOON));
+    for client in &mut clients {
+        assert_eq!(client.exchange(request).status, 200, "those who are in stay in");
+    }
+    clients.pop();
+    wait::until(SOON, "a place", || {
+        let mut client = RawClient::connect(&gate.address());
+        let _ = client.try_send(request.as_bytes());
+        client.try_response("GET").is_ok_and(|answer| answer.status == 200)
+    });
 }

@@ -56,9 +56,9 @@ impl Curl {
             let (key, _) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then_some((key.len() + 1, line.len()))
         };
-        let lines =
+        let mut lines =
             self.heads.lines().filter_map(|line| named(line).map(|(from, to)| &line[from..to]));
-        lines.last().map(str::trim)
+        lines.next_back().map(str::trim)
     }
 }
 
