@@ -111,7 +111,7 @@ pub(super) async fn until_stopped(
         };
         let changed = watched.look();
         if (asked || changed)
-            && let Some(next) = reload(running, &config, &mut watched)
+            && let Some(next) = reload(running, &config, &mut watched, asked)
         {
             config = next;
             watched.keep(&config);
@@ -133,8 +133,13 @@ async fn next(signal: &mut Option<Signal>) {
 }
 
 /// Puts the file in force; returns it when it was.
-fn reload(running: &Running, before: &Config, watched: &mut Watched) -> Option<Config> {
-    match try_reload(running, before, watched) {
+fn reload(
+    running: &Running,
+    before: &Config,
+    watched: &mut Watched,
+    asked: bool,
+) -> Option<Config> {
+    match try_reload(running, before, watched, asked) {
         Ok(next) => {
             tracing::info!("the configuration was reloaded");
             running.events.say(code::CONFIG_RELOADED);
@@ -151,7 +156,12 @@ fn reload(running: &Running, before: &Config, watched: &mut Watched) -> Option<C
     }
 }
 
-fn try_reload(running: &Running, before: &Config, watched: &mut Watched) -> Result<Config, String> {
+fn try_reload(
+    running: &Running,
+    before: &Config,
+    watched: &mut Watched,
+    asked: bool,
+) -> Result<Config, String> {
     let next = match watched.path() {
         Some(path) => {
             let report =
@@ -171,7 +181,9 @@ fn try_reload(running: &Running, before: &Config, watched: &mut Watched) -> Resu
     watched.follow(&next);
     let policy = running.state.policy();
     let compiled = compile::compile(&next, Some(&policy), &running.metrics)?;
-    let log = (next.log.access != before.log.access).then(|| access_log(&next)).transpose()?;
+    // Whoever moves the access log away says so by SIGHUP: it is opened anew.
+    let log =
+        (asked || next.log.access != before.log.access).then(|| access_log(&next)).transpose()?;
     running.gate.reload(&compiled.listeners).map_err(|error| error.to_string())?;
     running.issuers.configure(&next.issuers);
     running.state.configure(compiled.policy, compiled.lists);
