@@ -3,6 +3,9 @@
 use crate::setup::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use testkit::{Gate, Upstream, run, wait};
 
 fn start(up: &Upstream) -> Gate {
@@ -188,4 +191,33 @@ fn strict_decisions_and_shadow_are_recorded() {
     let would = |row: &&Value| row["detail"].as_str().is_some_and(|it| it.contains("would_deny"));
     assert_eq!(found.iter().filter(would).count(), 3, "{found:?}");
     assert!(found.iter().all(|row| row["outcome"] == "allow"));
+}
+
+#[test]
+fn a_tail_goes_on_with_what_comes() {
+    let up = Upstream::ok();
+    let gate = start(&up);
+    let (_, key) = self::key(&gate, "k", "orders:read");
+    assert_eq!(answer(&gate, "/orders/before", &key), passed());
+    let mut tail = Command::new(testkit::binary())
+        .args(["audit", "tail", "-f", "--json", "--filter", "route=orders", "--data"])
+        .arg(gate.data())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let lines = BufReader::new(tail.stdout.take().expect("a pipe")).lines();
+    let (sender, printed) = mpsc::channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let next = || {
+        let line = printed.recv_timeout(PATIENCE).expect("a line");
+        serde_json::from_str::<Value>(&line).expect("JSON")["path"].clone()
+    };
+    assert_eq!(next(), "/orders/before");
+    for number in 0..20 {
+        let path = format!("/orders/{number}");
+        assert_eq!(answer(&gate, &path, &key), passed());
+        assert_eq!(next(), path);
+    }
+    tail.kill().expect("it still runs");
+    let _ = tail.wait();
 }

@@ -22,11 +22,12 @@ fn keys_live_in_postgres_and_its_restart_stops_no_request() {
     let (_, kept) = self::key(&gate, "b", "orders:read");
     assert_eq!(answer(&gate, "/orders/1", &key), passed());
     let (_, took) = timed(|| gate.done(&["key", "revoke", &id]));
-    assert!(took < SECOND, "{took:?}");
+    assert!(took < second(), "{took:?}");
     assert_eq!(everywhere(&gate, "/orders/1", &key), vec![refused(401, "key.revoked"); 16]);
 
     let (stop, count, address) = (AtomicBool::new(false), AtomicU32::new(0), gate.address());
     std::thread::scope(|scope| {
+        let _ended = Ends(&stop);
         scope.spawn(|| {
             let mut client = RawClient::connect(&address);
             while !stop.load(Ordering::SeqCst) {
@@ -97,19 +98,19 @@ fn what_one_node_says_another_heeds_within_a_second() {
         .data(&data)
         .start();
     let (id, key) = self::key(&one, "a", "orders:read");
-    wait::until(SECOND, "the key at the other node", || {
+    wait::until(second(), "the key at the other node", || {
         answer(&two, "/orders/1", &key) == passed()
     });
     assert_eq!(everywhere(&two, "/orders/1", &key), vec![passed(); 16]);
     let block = one.done(&["block", "subject", &id]);
     let revoked = refused(401, "key.revoked");
-    wait::until(SECOND, "the block", || answer(&two, "/orders/1", &key) == revoked);
+    wait::until(second(), "the block", || answer(&two, "/orders/1", &key) == revoked);
     assert_eq!(everywhere(&two, "/orders/1", &key), vec![revoked.clone(); 16]);
     two.done(&["block", "remove", block["id"].as_str().expect("an id")]);
-    wait::until(SECOND, "its end", || answer(&one, "/orders/1", &key) == passed());
+    wait::until(second(), "its end", || answer(&one, "/orders/1", &key) == passed());
     two.done(&["key", "revoke", &id]);
     assert_eq!(answer(&two, "/orders/1", &key), revoked);
-    wait::until(SECOND, "the revocation", || answer(&one, "/orders/1", &key) == revoked);
+    wait::until(second(), "the revocation", || answer(&one, "/orders/1", &key) == revoked);
     assert_eq!(everywhere(&one, "/orders/1", &key), vec![revoked; 16]);
     // Without that key a node does not start on a store with sealed rows, rather than make another.
     let stranger = Gate::builder()

@@ -1,6 +1,7 @@
 //! Configuration and certificates replaced under traffic, and the end of the process.
 
 use crate::setup::*;
+use serde_json::Value;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -83,6 +84,7 @@ fn requests_under_way_never_see_a_reload() {
     let mut gate = Gate::start(&first);
     let (stop, count, address) = (AtomicBool::new(false), AtomicUsize::new(0), gate.address());
     std::thread::scope(|scope| {
+        let _ended = Ends(&stop);
         let traffic = scope.spawn(|| {
             let mut kept = RawClient::connect(&address);
             while !stop.load(Ordering::SeqCst) {
@@ -266,4 +268,30 @@ fn what_comes_right_after_it_is_ready_is_heard() {
         gate.sigterm();
         assert_eq!(gate.ended().code(), Some(0), "{}", gate.log());
     }
+}
+
+#[test]
+fn a_moved_access_log_is_opened_anew_on_sighup() {
+    let up = Upstream::ok();
+    let log = "[log]\naccess = { file = \"access.log\" }\n";
+    let gate = Gate::start(&(log.to_owned() + &upstream(&up) + &open("all", "/{**}")));
+    let (file, moved) = (gate.folder().join("access.log"), gate.folder().join("access.log.1"));
+    let lines = |file: &std::path::Path| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>()
+    };
+    let key = "pcl_secret";
+    assert_eq!(gate.get("/first", &[("x-api-key", key)]).status, 200);
+    wait::until(PATIENCE, "a line", || lines(&file).len() == 1);
+    let line = &lines(&file)[0];
+    assert_eq!((&line["path"], &line["status"]), (&"/first".into(), &200.into()));
+    std::fs::rename(&file, &moved).expect("moved");
+    gate.sighup();
+    gate.wait_for_log("the configuration was reloaded", PATIENCE);
+    assert_eq!(gate.get("/second?access_token=x", &[]).status, 400);
+    assert_eq!(gate.get("/third?q=private", &[]).status, 200);
+    wait::until(PATIENCE, "two lines", || lines(&file).len() == 2);
+    assert_eq!(lines(&moved).len(), 1);
+    let text = std::fs::read_to_string(&file).expect("read");
+    assert!(!text.contains("private") && !text.contains(key), "{text}");
 }

@@ -149,10 +149,10 @@ impl Streams {
             std::thread::spawn(move || {
                 let (ended, took) = timed(|| match path {
                     "/s/wait" => said(&client.response()) == refused(401, &code),
-                    _ => client.is_closed(SECOND),
+                    _ => client.is_closed(second()),
                 });
                 assert!(ended, "{path} is still open");
-                assert!(took < SECOND, "{path}: {took:?}");
+                assert!(took < second(), "{path}: {took:?}");
             })
         });
         for end in ends.collect::<Vec<_>>() {
@@ -193,7 +193,7 @@ fn blocks_reach_cold_warm_and_live_tokens() {
         it.goes_on(&spared);
         let (streams, mut others) = (it.open(&hit), it.open(&spared));
         let (made, took) = timed(|| it.gate.done(&["block", kind, value, "--reason", "test"]));
-        assert!(took < SECOND, "blocking took {took:?}");
+        assert!(took < second(), "blocking took {took:?}");
         assert_eq!((&made["kind"], &made["value"]), (&json!(kind), &json!(value)));
         streams.end("token.revoked");
         it.stopped(&hit, "token.revoked");
@@ -232,7 +232,7 @@ fn a_revoked_key_is_cut_from_its_streams() {
     it.goes_on(&key);
     let (streams, mut others) = (it.open(&key), it.open(&other));
     let (_, took) = timed(|| it.gate.done(&["key", "revoke", &id]));
-    assert!(took < SECOND, "{took:?}");
+    assert!(took < second(), "{took:?}");
     streams.end("key.revoked");
     it.stopped(&key, "key.revoked");
     others.live();
@@ -289,7 +289,7 @@ fn a_stream_over_http2_is_cut_too() {
         let mut out = curl.stdout.take().expect("a pipe");
         assert_eq!(out.read(&mut [0; 9]).expect("an event"), 9);
         gate.done(&["block", "subject", &id, "--for", "2s"]);
-        wait::until(SECOND, "curl's end", || curl.try_wait().is_ok_and(|it| it.is_some()));
+        wait::until(second(), "curl's end", || curl.try_wait().is_ok_and(|it| it.is_some()));
         wait::until(PATIENCE, "the block's end", || answer(&gate, "/s/x", &key) == passed());
         let status = curl.wait().expect("a status");
         // A stream that is cut must not look as if it had ended well.

@@ -2,6 +2,7 @@
 
 use base::{Clock, SystemClock};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use testkit::{Gate, RawClient, Response, Upstream};
 
@@ -9,8 +10,23 @@ use testkit::{Gate, RawClient, Response, Upstream};
 pub(crate) const AUDIENCE: &str = "orders-api";
 /// How long something may take that has no promise of its own; busy machines are slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// The promise of revocation (design §6).
-pub(crate) const SECOND: Duration = Duration::from_secs(1);
+/// The promise of revocation (design §6): a second. A machine with far more to do than it has cores stretches it,
+/// since even the command that waits for it gets its turn late then.
+pub(crate) fn second() -> Duration {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0.0);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Duration::from_secs(1).mul_f64((load / (cores * 4) as f64).clamp(1.0, 10.0))
+}
+
+/// Tells threads to end when it goes, also when the test fails: else the failure would wait for them for ever.
+pub(crate) struct Ends<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
 
 /// An `[[upstream]]` called `up`.
 pub(crate) fn upstream(to: &Upstream) -> String {
