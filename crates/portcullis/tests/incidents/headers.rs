@@ -3,7 +3,7 @@
 use crate::http2::{self, Came};
 use crate::stage::{ROUTES, Stage, problem, refused};
 use std::net::IpAddr;
-use testkit::{RawClient, Seen};
+use testkit::{RawClient, Seen, Upstream};
 
 /// A route that only one address may use, one that only another host may, and the open ones.
 const PLACES: &str = r#"
@@ -185,6 +185,49 @@ fn incident_08_trusted_proxies() {
         403,
         "address.not_listed",
     );
+    assert_eq!(stage.upstream.count(), count);
+}
+
+/// Row 8, RFC 7239: the same for `Forwarded`, where it is the header that is believed.
+#[test]
+fn incident_08_trusted_forwarded() {
+    let routes = ROUTES.to_owned() + PLACES;
+    let proxies =
+        "proxies = { trusted = [\"127.0.0.2/32\", \"192.0.2.0/24\"], header = \"forwarded\" }";
+    let stage = Stage::of(proxies, &routes);
+    let ask = |lines: &str| {
+        let proxy = "127.0.0.2".parse().expect("an address");
+        let mut client = RawClient::connect_from(proxy, &stage.gate.address());
+        client.exchange(format!("GET /office/x HTTP/1.1\r\nHost: gate\r\n{lines}\r\n\r\n"))
+    };
+    for good in [
+        "Forwarded: for=10.1.2.3",
+        "Forwarded: FOR=\"10.1.2.3:5000\";proto=https",
+        "Forwarded: for=203.0.113.9, by=192.0.2.1;for=10.1.2.3",
+        "Forwarded: for=10.1.2.3, for=192.0.2.7",
+        "Forwarded: for=203.0.113.9\r\nForwarded: for=10.1.2.3",
+    ] {
+        assert_eq!(ask(good).status, 200, "{good}");
+        assert_eq!(stage.upstream.last().values("x-forwarded-for"), ["10.1.2.3"]);
+        assert!(stage.upstream.last().values("forwarded").is_empty());
+    }
+    let count = stage.upstream.count();
+    for bad in [
+        "Forwarded: for=10.1.2.3, for=203.0.113.9",
+        "Forwarded: for=10.1.2.3, for=unknown",
+        "Forwarded: for=10.1.2.3, for=_hidden",
+        "Forwarded: for=10.1.2.3, proto=https",
+        "Forwarded: by=10.1.2.3",
+        "Forwarded: for=\"203.0.113.9, for=10.1.2.3\"",
+        "Forwarded: for=203.0.113.9;for=10.1.2.3",
+        "Forwarded: for=\"10.1.2.3",
+        "Forwarded: for=10.1.2.3.evil",
+        "X-Forwarded-For: 10.1.2.3",
+    ] {
+        let answer = ask(bad);
+        assert!(matches!(answer.status, 400 | 403), "{bad}: {}", answer.text());
+        problem(&answer);
+    }
     assert_eq!(stage.upstream.count(), count);
 }
 
@@ -563,4 +606,46 @@ fn incident_13_repeated_and_joined_credentials() {
         assert!(credentials.iter().all(|name| seen.values(name).is_empty()), "{}", seen.line());
     }
     stage.alive();
+}
+
+/// Cookies ignore ports, so those of the gate pass it in neither direction, whatever stands beside them.
+#[test]
+fn our_cookies_never_pass() {
+    let upstream = Upstream::start(|_| {
+        let cookies = [
+            ("set-cookie", "a=1; Path=/"),
+            ("set-cookie", "__Host-portcullis_session=forged; Path=/; Secure"),
+            ("Set-Cookie", " portcullis_session=forged"),
+            ("set-cookie", "PORTCULLIS_CSRF=forged"),
+            ("portcullis-subject", "root"),
+        ];
+        testkit::Answer::with(200, &cookies, b"ok")
+    });
+    let stage = Stage::with(upstream, "h2c = true", ROUTES);
+    let session = stage.secret("5e5510n-of-somebody-0123456789".to_owned());
+    for name in [
+        "portcullis_session",
+        "__Host-portcullis_session",
+        "__Host-portcullis",
+        "Portcullis_Session",
+    ] {
+        let own = format!("{name}={session}");
+        for cookies in [
+            vec![format!("a=1; {own}; b=2")],
+            vec![format!("{own};a=1;b=2")],
+            vec![format!("a=1; b=2;{own}")],
+            vec!["a=1".to_owned(), own.clone(), "b=2".to_owned()],
+            vec![own.clone(), format!("a=1;  {own}; b=2")],
+        ] {
+            let lines: Vec<(&str, &str)> =
+                cookies.iter().map(|cookie| ("cookie", cookie.as_str())).collect();
+            let answer = stage.gate.get("/open/x", &lines);
+            assert_eq!(answer.values("set-cookie"), ["a=1; Path=/"]);
+            assert!(answer.values("portcullis-subject").is_empty());
+            let arrived = |seen: Seen| seen.values("cookie").join("; ").replace(' ', "");
+            assert_eq!(arrived(stage.upstream.last()), "a=1;b=2", "{cookies:?}");
+            assert_eq!(http2::get(&stage.gate.address(), "/open/x", &lines), Came::Status(200));
+            assert_eq!(arrived(stage.upstream.last()), "a=1;b=2", "{cookies:?} over HTTP/2");
+        }
+    }
 }

@@ -620,6 +620,13 @@ fn incident_19_ten_thousand_headers() {
     let some = vec![("x", "1"); 101];
     refused(&stage.gate.get("/open/x", &some), 431, "head.too_large");
     assert_eq!(crate::http2::get(&gate, "/open/x", &some), crate::http2::Came::Status(431));
+    // A flood of CONTINUATION frames ends the connection, and is not kept.
+    let before = stage.gate.resident_kib();
+    let flood = "a".repeat(16 * 1024 * 1024);
+    let came = crate::http2::get(&gate, "/open/x", &[("x", &flood)]);
+    assert!(came.is_refusal(), "{came:?}");
+    let grown = stage.gate.resident_kib().saturating_sub(before);
+    assert!(grown < 12 * 1024, "the gate grew by {grown} KiB");
     // What is not hopeless gets an answer of ours: recorded, with an id.
     for over in [vec![("x", "1"); 101], vec![("x", &*"a".repeat(33_000).leak())]] {
         let (came, body) = crate::http2::get_body(&gate, "/open/x", &over);
