@@ -24,6 +24,10 @@ function answer(stream, headers) {
     stream.end("goodbye", () => stream.session.close());
   } else if (kind === "empty") {
     stream.respond({ ":status": 204 }, { endStream: true });
+  } else if (kind === "hold") {
+    // A stream without end.
+    stream.respond({ ":status": 200 });
+    stream.write("held");
   } else if (kind === "trailers") {
     stream.respond({ ":status": 200 }, { waitForTrailers: true });
     stream.on("wantTrailers", () => stream.sendTrailers({ "x-sum": "11" }));
@@ -44,9 +48,11 @@ function answer(stream, headers) {
 
 if (mode === "serve") {
   const [cert, key] = rest;
+  // Few streams, so that a handful of requests needs a second connection.
+  const settings = { maxConcurrentStreams: 4 };
   const server = cert
-    ? createSecureServer({ cert: readFileSync(cert), key: readFileSync(key), allowHTTP1: false })
-    : createServer();
+    ? createSecureServer({ cert: readFileSync(cert), key: readFileSync(key), allowHTTP1: false, settings })
+    : createServer({ settings });
   server.on("stream", answer);
   server.on("sessionError", () => {});
   ready({ url: `${cert ? "https" : "http"}://127.0.0.1:${await listen(server)}` });

@@ -14,13 +14,14 @@ use crate::exchange::{Forward, refuse};
 use crate::h1::Conn;
 use crate::head::{RequestHead, Upgrade};
 use crate::live::Live;
+use crate::pool::Shared;
 use crate::record::Draft;
 use crate::serve::Connection;
 use crate::settings::Act;
 use crate::stream::Stream;
+use crate::upstream::Upstream;
 use access::Denial;
 use base::{Code, Phase, code};
-use bytes::Bytes;
 use std::future::Future;
 use std::task::Poll;
 use std::time::Duration;
@@ -63,7 +64,7 @@ impl Job<'_> {
     fn retriable(&self, source: &Source<'_>) -> bool {
         // RFC 9110 §9.2.2: idempotent methods may be sent again when the connection failed.
         let method = self.head.method.as_str();
-        matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE")
+        matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
             && matches!(source, Source::Done)
             && !self.upgrade
     }
@@ -72,7 +73,7 @@ impl Job<'_> {
 /// A connection to an upstream, for one request.
 enum Up {
     H1(Box<Conn<Stream>>),
-    H2(h2::client::SendRequest<Bytes>),
+    H2(Shared),
 }
 
 /// Forwards one request. Returns whether the caller's connection may carry another.
@@ -198,12 +199,10 @@ async fn acquire(job: &Job<'_>, index: usize, fresh: bool) -> Result<(Up, bool),
         pool.forget(upstream, index);
     } else if let Some(conn) = pool.take(upstream, index) {
         return Ok((Up::H1(conn), true));
-    } else if let Some(send) = pool.shared(upstream, index) {
-        // A server that takes no further stream is waited for as long as for a connection.
-        match tokio::time::timeout(upstream.settings.connect_timeout, send.ready()).await {
-            Ok(Ok(send)) => return Ok((Up::H2(send), true)),
-            Ok(Err(_)) => pool.forget(upstream, index),
-            Err(_) => return Err("the server takes no further streams".to_owned()),
+    } else if let Some(shared) = pool.shared(upstream, index) {
+        match ready(upstream, shared).await? {
+            Some(shared) => return Ok((Up::H2(shared), true)),
+            None => pool.forget(upstream, index),
         }
     }
     let connected = connect(upstream, index).await?;
@@ -211,12 +210,22 @@ async fn acquire(job: &Job<'_>, index: usize, fresh: bool) -> Result<(Up, bool),
     match connected {
         Connected::H1(conn) => Ok((Up::H1(conn), false)),
         Connected::H2(send) => {
-            pool.share(upstream, index, send.clone());
-            let ready = tokio::time::timeout(upstream.settings.connect_timeout, send.ready());
-            match ready.await {
-                Ok(send) => Ok((Up::H2(send.map_err(|error| error.to_string())?), false)),
-                Err(_) => Err("the server takes no streams".to_owned()),
-            }
+            let shared = pool.share(upstream, index, send);
+            let shared = ready(upstream, shared).await?;
+            Ok((Up::H2(shared.ok_or("the connection ended at once")?), false))
         }
+    }
+}
+
+/// Waits until an HTTP/2 connection takes a stream, as long as for a new connection; `None` when it has ended.
+async fn ready(upstream: &Upstream, mut shared: Shared) -> Result<Option<Shared>, String> {
+    let ready = shared.send.clone().ready();
+    match tokio::time::timeout(upstream.settings.connect_timeout, ready).await {
+        Ok(Ok(send)) => {
+            shared.send = send;
+            Ok(Some(shared))
+        }
+        Ok(Err(_)) => Ok(None),
+        Err(_) => Err("the server takes no further streams".to_owned()),
     }
 }

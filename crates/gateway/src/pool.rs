@@ -6,12 +6,30 @@ use crate::upstream::Upstream;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Upstream and server number.
 type Key = (u64, usize);
+
+/// HTTP/2 connections to one server at most: with the usual 100 streams each, 1,600 requests a shard.
+const CONNECTIONS: usize = 16;
+
+/// An HTTP/2 connection, held by each request that goes over it.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) send: h2::client::SendRequest<Bytes>,
+    requests: Rc<()>,
+}
+
+impl Shared {
+    /// Requests under way; the pool holds one handle more.
+    fn load(&self) -> usize {
+        Rc::strong_count(&self.requests).saturating_sub(1)
+    }
+}
 /// Since when it has been idle, and the connection.
 type Kept = (Instant, Box<Conn<Stream>>);
 
@@ -19,7 +37,7 @@ type Kept = (Instant, Box<Conn<Stream>>);
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     idle: RefCell<HashMap<Key, Vec<Kept>>>,
-    shared: RefCell<HashMap<Key, h2::client::SendRequest<Bytes>>>,
+    shared: RefCell<HashMap<Key, Vec<(Instant, Shared)>>>,
     turns: RefCell<HashMap<u64, Vec<i64>>>,
 }
 
@@ -54,24 +72,43 @@ impl Pool {
         }
     }
 
-    /// The HTTP/2 connection to a server, if one stands.
-    pub(crate) fn shared(
-        &self,
-        upstream: &Upstream,
-        server: usize,
-    ) -> Option<h2::client::SendRequest<Bytes>> {
-        self.shared.borrow().get(&(upstream.id, server)).cloned()
+    /// An HTTP/2 connection to a server that takes another stream (RFC 9113 §5.1.2); where there may be no further
+    /// one, that with the fewest requests.
+    pub(crate) fn shared(&self, upstream: &Upstream, server: usize) -> Option<Shared> {
+        let mut shared = self.shared.borrow_mut();
+        let list = shared.get_mut(&(upstream.id, server))?;
+        let full = list.len() >= CONNECTIONS;
+        let has_room = |it: &Shared| it.load() < it.send.current_max_send_streams();
+        let found = match list.iter().position(|(_, it)| has_room(it)) {
+            Some(found) => found,
+            None if full => {
+                let loads = list.iter().enumerate().map(|(index, (_, it))| (it.load(), index));
+                loads.min()?.1
+            }
+            None => return None,
+        };
+        let (used, connection) = list.get_mut(found)?;
+        *used = Instant::now();
+        Some(connection.clone())
     }
 
+    /// Lets others use an HTTP/2 connection as well; returns a handle for the request that it was made for.
     pub(crate) fn share(
         &self,
         upstream: &Upstream,
         server: usize,
-        connection: h2::client::SendRequest<Bytes>,
-    ) {
-        self.shared.borrow_mut().insert((upstream.id, server), connection);
+        send: h2::client::SendRequest<Bytes>,
+    ) -> Shared {
+        let connection = Shared { send, requests: Rc::new(()) };
+        let mut shared = self.shared.borrow_mut();
+        let list = shared.entry((upstream.id, server)).or_default();
+        if list.len() < CONNECTIONS {
+            list.push((Instant::now(), connection.clone()));
+        }
+        connection
     }
 
+    /// No further request goes over the HTTP/2 connections to a server; those under way do.
     pub(crate) fn forget(&self, upstream: &Upstream, server: usize) {
         self.shared.borrow_mut().remove(&(upstream.id, server));
     }
@@ -101,8 +138,13 @@ impl Pool {
             }
             None => false,
         });
-        let alive = |id| alive.contains_key(&id);
-        self.shared.borrow_mut().retain(|(upstream, _), _| alive(*upstream));
-        self.turns.borrow_mut().retain(|upstream, _| alive(*upstream));
+        self.shared.borrow_mut().retain(|(upstream, _), list| match alive.get(upstream) {
+            Some(idle) => {
+                list.retain(|(used, it)| it.load() > 0 || now.duration_since(*used) <= *idle);
+                !list.is_empty()
+            }
+            None => false,
+        });
+        self.turns.borrow_mut().retain(|upstream, _| alive.contains_key(upstream));
     }
 }

@@ -172,7 +172,8 @@ pub(super) async fn talk<'a>(
             }
             talked
         }
-        Up::H2(mut send) => {
+        // The handle is held to the end: the pool counts the requests of a connection by it.
+        Up::H2(mut shared) => {
             let ended = matches!(open.source, Source::Done);
             let request = match request::h2(job, index) {
                 Ok(request) => request,
@@ -181,7 +182,7 @@ pub(super) async fn talk<'a>(
                     return Talked::failed(open, (code, why, false));
                 }
             };
-            let (response, stream) = match send.send_request(request, ended) {
+            let (response, stream) = match shared.send.send_request(request, ended) {
                 Ok(sent) => sent,
                 Err(error) => {
                     let failed = (code::UPSTREAM_BROKEN, error.to_string(), true);
@@ -190,7 +191,14 @@ pub(super) async fn talk<'a>(
             };
             let sink = if ended { Sink::Discard } else { Sink::H2(stream) };
             let conversation = Conversation { job, sink, answering: Answering::H2(response), live };
-            conversation.run(open).await.0
+            let talked = conversation.run(open).await.0;
+            if let Talked::Failed(failure) = &talked
+                && failure.code == code::UPSTREAM_TIMEOUT
+            {
+                // The connection may lead nowhere any more, and unlike those of HTTP/1.1 it would be used again.
+                job.connection.shard.pool.forget(&job.act().upstream, index);
+            }
+            talked
         }
     }
 }

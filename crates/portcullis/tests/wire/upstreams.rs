@@ -167,3 +167,25 @@ fn an_https_upstream_speaks_http1() {
         assert_eq!(client.exchange("GET /api/x HTTP/1.1\r\nhost: a\r\n\r\n").status, 426);
     }
 }
+
+/// RFC 9113 §5.1.2: a connection takes so many streams at once and no more; those that last for hours must not keep
+/// others waiting.
+#[test]
+fn rfc9113_s5_1_2_more_streams_than_one_connection_takes_get_another() {
+    let server = Node::start("http2.mjs", &["serve"]);
+    let rest = upstream("api", &[server.url()], "protocol = \"h2\"\ntimeout = \"5s\"");
+    let gate = Gate::start(&(rest + &open("api", "")));
+    let mut held: Vec<RawClient> = (0..20)
+        .map(|_| {
+            let mut client = RawClient::connect(&gate.address());
+            client.send("GET /api/hold HTTP/1.1\r\nhost: a\r\n\r\n");
+            client
+        })
+        .collect();
+    for (number, client) in held.iter_mut().enumerate() {
+        assert_eq!(client.response_head().status, 200, "stream {number}");
+    }
+    for _ in 0..10 {
+        assert_eq!(gate.get("/api/echo", &[]).status, 200);
+    }
+}
