@@ -26,7 +26,11 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(report.config.is_some(), report.errors() == 0);
     assert!(report.problems.len() <= PROBLEMS);
     for problem in &report.problems {
-        assert!(problem.line >= 1 && problem.column >= 1 && problem.line <= text.matches('\n').count() + 1);
+        assert!(
+            problem.line >= 1
+                && problem.column >= 1
+                && problem.line <= text.matches('\n').count() + 1
+        );
         assert!(!problem.render("portcullis.toml").is_empty());
     }
 });

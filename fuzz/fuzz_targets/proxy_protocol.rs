@@ -11,7 +11,9 @@ fuzz_target!(|data: &[u8]| {
             assert!(consumed > 0 && consumed <= data.len());
             // What follows the header never changes how it is read.
             let alone = data.get(..consumed).unwrap_or_default();
-            assert!(matches!(parse(alone), Ok(Parse::Done { consumed: again, .. }) if again == consumed));
+            assert!(
+                matches!(parse(alone), Ok(Parse::Done { consumed: again, .. }) if again == consumed)
+            );
             for cut in 0..consumed {
                 let part = data.get(..cut).unwrap_or_default();
                 assert!(!matches!(parse(part), Ok(Parse::Done { .. })));

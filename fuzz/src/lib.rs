@@ -1,0 +1,4 @@
+//! What several fuzz targets share.
+
+#[cfg(feature = "audit")]
+pub mod ledger;
