@@ -114,6 +114,12 @@ fn queries_tails_and_explanations_agree() {
     let acts =
         gate.done(&["audit", "query", "SELECT code, principal FROM events WHERE kind = 'admin'"]);
     assert_eq!(acts.as_array().map(Vec::len), Some(3), "{acts}");
+}
+
+#[test]
+fn a_query_that_cannot_be_answered_is_refused() {
+    let up = Upstream::ok();
+    let gate = start(&up);
     for sql in
         ["DELETE FROM events", "SELECT nonsense FROM events", "SELECT", "SELECT * FROM users"]
     {
