@@ -37,8 +37,8 @@ pub struct IssuerSettings {
     pub algorithms: AlgorithmSet,
     /// Where its keys are.
     pub source: KeySource,
-    /// Whether opaque tokens are taken to its introspection endpoint.
-    pub introspects: bool,
+    /// Where its opaque tokens are taken to (RFC 7662), if anywhere. Who answers there is who vouches for them.
+    pub introspection: Option<String>,
     /// Whether a route has a rule on claims of its tokens; else they are not kept.
     pub claim_rules: bool,
 }

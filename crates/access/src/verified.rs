@@ -55,7 +55,7 @@ pub struct Verified {
     pub credential: Arc<Credential>,
     /// Which issuer, by its place in the policy's list; judged against the name on use.
     pub issuer: Arc<str>,
-    /// Under which generation of keys (for opaque tokens: 0).
+    /// Under which generation of the issuer's keys.
     pub generation: u64,
     /// When the entry ends at the latest.
     pub until: UnixMs,

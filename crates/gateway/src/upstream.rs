@@ -33,6 +33,8 @@ pub struct Upstream {
     /// Unique in the process, for pools.
     pub(crate) id: u64,
     pub(crate) tls: Option<ClientTls>,
+    /// What the CA file held when it was read.
+    ca: Option<Vec<u8>>,
     servers: Vec<Server>,
 }
 
@@ -52,6 +54,8 @@ impl Upstream {
     /// # Errors
     /// When its TLS settings cannot be used.
     pub fn new(settings: UpstreamSettings) -> Result<Self, UpstreamError> {
+        // Read before the authorities are: where both differ, the next reload reads them again.
+        let ca = ca(&settings);
         let tls = if settings.servers.iter().any(|server| server.tls) {
             Some(
                 ClientTls::new(&settings.tls, settings.protocol)
@@ -67,7 +71,12 @@ impl Upstream {
             authority: server.authority(),
         });
         let servers = servers.collect();
-        Ok(Self { id: IDS.fetch_add(1, Ordering::Relaxed), tls, servers, settings })
+        Ok(Self { id: IDS.fetch_add(1, Ordering::Relaxed), tls, ca, servers, settings })
+    }
+
+    /// Whether this is what these settings make now: the file of authorities may hold others than it did.
+    pub fn is_as(&self, settings: &UpstreamSettings) -> bool {
+        self.settings == *settings && self.ca == ca(settings)
     }
 
     pub(crate) fn server(&self, index: usize) -> Option<&Server> {
@@ -136,4 +145,8 @@ impl Upstream {
             server.out_until.store(0, Ordering::Relaxed);
         }
     }
+}
+
+fn ca(settings: &UpstreamSettings) -> Option<Vec<u8>> {
+    std::fs::read(settings.tls.ca.as_ref()?).ok()
 }

@@ -11,13 +11,10 @@ use protocol::oauth::Introspection;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Opaque tokens hang on no key set.
-const NO_GENERATION: u64 = 0;
-
 /// Judges an opaque token.
 pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
     let mut asked = ctx.snapshot.policy.issuers.iter().filter(|issuer| {
-        issuer.settings.introspects && ctx.route.takes_issuer(&issuer.settings.name)
+        issuer.settings.introspection.is_some() && ctx.route.takes_issuer(&issuer.settings.name)
     });
     let Some(issuer) = asked.next() else {
         return if ctx.route.takes_tokens() {
@@ -30,10 +27,15 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
     // and no token holds a NUL.
     let keyed = [issuer.settings.issuer.as_bytes(), token.as_bytes()].join(&0);
     let fingerprint = ctx.tools.fingerprints.of(&keyed);
-    let learnt = ctx.asking.learnt.filter(|learnt| learnt.fingerprint == fingerprint);
+    // WHY: an opaque token hangs on no key, but an issuer that a reload made another has another generation.
+    let generation = issuer.keys().generation;
+    let learnt = ctx.asking.learnt.filter(|learnt| {
+        (learnt.fingerprint, learnt.generation) == (fingerprint, generation)
+    });
+    let cached = || ctx.cache.find(&fingerprint, ctx.now).filter(|it| it.generation == generation);
     let known = learnt
         .map(|learnt| learnt.credential.clone())
-        .or_else(|| ctx.cache.find(&fingerprint, ctx.now).map(|hit| hit.credential))
+        .or_else(|| cached().map(|hit| hit.credential))
         .filter(|credential| credential.issuer.as_deref() == Some(&*issuer.settings.name));
     if let Some(credential) = known {
         if !issuer.takes_audience(&credential.audiences) {
@@ -44,7 +46,7 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
             Err(code) => reject_known(code, &credential),
         };
     }
-    if let Some(code) = ctx.cache.rejected(&fingerprint, NO_GENERATION, ctx.now) {
+    if let Some(code) = ctx.cache.rejected(&fingerprint, generation, ctx.now) {
         return reject(code);
     }
     if ctx.asking.may_ask {
@@ -58,6 +60,7 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
 #[derive(Debug, Clone)]
 pub struct Learnt {
     fingerprint: Fingerprint,
+    generation: u64,
     credential: Arc<Credential>,
 }
 
@@ -73,8 +76,9 @@ pub fn learn(
     answer: Introspection,
     (now, longest): (UnixMs, Duration),
 ) -> Result<Option<Learnt>, Denial> {
+    let generation = issuer.keys().generation;
     let Introspection::Active(token) = answer else {
-        cache.reject(fingerprint, code::TOKEN_INACTIVE, NO_GENERATION, now);
+        cache.reject(fingerprint, code::TOKEN_INACTIVE, generation, now);
         return Ok(None);
     };
     // RFC 7662 §4: what the answer states must hold here too.
@@ -86,6 +90,6 @@ pub fn learn(
         .map_err(|code| Denial::new(code, Phase::Authenticate))?;
     credential.scheme = Scheme::Opaque;
     let credential = Arc::new(credential);
-    cache.remember_until(fingerprint, credential.clone(), NO_GENERATION, now.plus(longest));
-    Ok(Some(Learnt { fingerprint, credential }))
+    cache.remember_until(fingerprint, credential.clone(), generation, now.plus(longest));
+    Ok(Some(Learnt { fingerprint, generation, credential }))
 }

@@ -92,7 +92,7 @@ fn snapshot(metrics: &Metrics) -> Snapshot<Act> {
         audiences: vec!["api".to_owned()],
         algorithms: AlgorithmSet::DEFAULT,
         source: KeySource::Discovery,
-        introspects: false,
+        introspection: None,
         claim_rules: false,
     });
     let token = Expr::Jwt(JwtRule {

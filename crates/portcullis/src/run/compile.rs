@@ -68,7 +68,7 @@ fn issuer(it: &config::Issuer, config: &Config, before: Option<&Policy<Act>>) ->
         audiences: it.audience.clone(),
         algorithms: it.algorithms,
         source: it.keys.clone(),
-        introspects: it.introspection.is_some(),
+        introspection: it.introspection.as_ref().map(|it| it.url.as_str().to_owned()),
         claim_rules: config.routes.iter().any(|route| {
             let rules = route.credential_rules();
             rules.iter().any(|rule| matches!(rule, config::Rule::Jwt(jwt) if jwt.issuer == it.name && !jwt.claims.is_empty()))
@@ -129,7 +129,7 @@ fn upstream(it: &config::Upstream, before: Option<&Policy<Act>>) -> Result<Arc<U
         idle: it.idle,
     };
     let kept = before.and_then(|policy| {
-        policy.routes.iter().map(|route| &route.act.upstream).find(|it| it.settings == settings)
+        policy.routes.iter().map(|route| &route.act.upstream).find(|it| it.is_as(&settings))
     });
     match kept {
         Some(kept) => Ok(kept.clone()),
