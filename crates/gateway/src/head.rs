@@ -140,7 +140,7 @@ pub enum Upgrade {
 /// the list must not be exchanged for another).
 #[derive(Clone)]
 pub struct RequestHead {
-    /// The method; `CONNECT` does not occur.
+    /// The method; `CONNECT` and `TRACE` do not occur.
     pub method: Method,
     /// The version it came in.
     pub version: Version,

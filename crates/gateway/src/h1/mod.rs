@@ -29,5 +29,6 @@ pub use conn::{Conn, READ_WINDOW, WRITE_WINDOW};
 pub use date::DateCache;
 pub use names::trailer_allowed;
 pub use preface::{Prefix, is_h2_preface};
+pub(crate) use request::METHOD_BYTES;
 pub use request::parse_request;
 pub use response::parse_response;

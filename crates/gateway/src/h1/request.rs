@@ -10,7 +10,7 @@ use super::token::{self, Extent};
 use crate::head::{HeadError, HeadLimits, Headers, MAX_FIELDS, RequestHead, Span, Version};
 
 /// Bytes of a method. The longest registered one has 17 (`UPDATEREDIRECTREF`).
-const METHOD_BYTES: usize = 32;
+pub(crate) const METHOD_BYTES: usize = 32;
 
 /// Takes a request's head off the front of `buf`; `None` while more bytes are needed, and then `buf` is as it
 /// was. What follows the head stays in `buf`.

@@ -68,6 +68,10 @@ pub(super) fn judge_request(
     if method == Method::CONNECT {
         return Err(HeadError::Malformed("CONNECT is not served"));
     }
+    // RFC 9110 §9.3.8: what comes back shows what only the upstream may see, such as headers that the gate adds.
+    if method == Method::TRACE {
+        return Err(HeadError::Malformed("TRACE is not served"));
+    }
     let survey = Survey::of(&headers);
     let (mut target, absolute) = split_target(headers.text(), target)?;
     let host = host(&mut headers, &survey)?;

@@ -4,7 +4,7 @@ use http::Method;
 use http::request::Parts;
 
 use super::{Framing, HeadError, HeadLimits, Headers, Known, RequestHead, Span, Version};
-use crate::h1::{rules, target};
+use crate::h1::{METHOD_BYTES, rules, target};
 
 impl RequestHead {
     /// Copies and judges the head of an HTTP/2 request; `ended` says that no body follows.
@@ -14,6 +14,12 @@ impl RequestHead {
     pub fn from_h2(parts: &Parts, ended: bool, limits: &HeadLimits) -> Result<Self, HeadError> {
         if parts.method == Method::CONNECT {
             return Err(HeadError::Malformed("CONNECT is not served"));
+        }
+        if parts.method == Method::TRACE {
+            return Err(HeadError::Malformed("TRACE is not served"));
+        }
+        if parts.method.as_str().len() > METHOD_BYTES {
+            return Err(HeadError::Malformed("the method is too long"));
         }
         let text = parts.uri.path_and_query().map(|target| target.as_str()).unwrap_or_default();
         // RFC 9113 §8.3.1: `:path` begins with a slash (or is `*`, which is nobody's route).
