@@ -1,5 +1,6 @@
 //! Being taken for somebody else.
 
+use crate::frames::{END_HEADERS, END_STREAM, Frames, HEADERS, request};
 use crate::setup::{AUDIENCE, PATIENCE, jwt, keys_known, open, route, service, upstream};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -158,4 +159,25 @@ fn a_warm_token_outlives_a_reload_that_ends_its_trust() {
         });
         testkit::wait::until(PATIENCE, "trust again", || everywhere(&gate) == [200; 12]);
     }
+}
+
+/// RFC 9110 §9.3.8: an answer to TRACE shows the request as it arrived, and so what the gate put into it.
+#[test]
+fn a_trace_shows_what_only_the_upstream_may_see() {
+    let up = Upstream::ok();
+    let rules = "[route.headers]\nset = { \"Authorization\" = \"Basic c2VjcmV0\" }";
+    let gate = Gate::builder()
+        .listener("h2c = true")
+        .rest(&(upstream(&up) + &open("a", "/{**}", rules)))
+        .start();
+    assert_eq!(testkit::request("TRACE", &(gate.url() + "/a"), &[], &[]).status, 400);
+    let mut frames = Frames::connect(&gate.address(), &[]);
+    let block = request("TRACE", "/a", &[]);
+    frames.send(HEADERS, END_HEADERS | END_STREAM, 1, &block).expect("a request");
+    while let Some(came) = frames.next() {
+        if came.stream == 1 && came.flags & END_STREAM != 0 {
+            break;
+        }
+    }
+    assert_eq!(up.count(), 0);
 }

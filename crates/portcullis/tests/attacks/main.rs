@@ -9,6 +9,7 @@
 
 mod bodies;
 mod connections;
+mod control;
 mod frames;
 mod identity;
 mod reloads;

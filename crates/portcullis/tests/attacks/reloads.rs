@@ -1,9 +1,9 @@
 //! Slipping through while the configuration changes.
 
-use crate::setup::{AUDIENCE, PATIENCE, open, route, upstream};
+use crate::setup::{AUDIENCE, PATIENCE, open, route, service, upstream};
 use serde_json::json;
 use std::time::Duration;
-use testkit::{Behaviour, Endpoint, Gate, Issuer, RawClient, Upstream, free_port};
+use testkit::{Authority, Behaviour, Endpoint, Gate, Issuer, RawClient, Upstream, free_port};
 
 fn reloaded(gate: &Gate) {
     gate.wait_for_log("the configuration was reloaded", PATIENCE);
@@ -111,4 +111,66 @@ fn a_connection_to_a_listener_that_is_gone_goes_on() {
     reloaded(&gate);
     assert!(held.is_closed(Duration::from_secs(5)), "the idle connection lives on");
     assert_eq!(kept.exchange(get).status, 200, "another listener's connections stay");
+}
+
+/// Somebody is blocked while his request waits for the issuer.
+#[test]
+fn a_block_during_a_look_up_comes_too_late() {
+    let it = Waiting::start("", READ);
+    let mut client = RawClient::connect(&it.gate.address());
+    client.send(format!(
+        "GET /a/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    ));
+    testkit::wait::until(PATIENCE, "the question", || {
+        it.issuer.fetches(Endpoint::Introspection) > 0
+    });
+    it.gate.done(&["block", "subject", "alice"]);
+    let answer = client.response();
+    assert_eq!((answer.status, answer.code().as_str()), (401, "token.revoked"));
+    assert_eq!(it.up.count(), 0);
+}
+
+/// What an endpoint said of a token is worth nothing once the issuer has another endpoint.
+#[test]
+fn a_warm_opaque_token_outlives_its_endpoint() {
+    let mut it = Waiting::start("", READ);
+    it.issuer.behave_at(Endpoint::Introspection, Behaviour::Honest);
+    let get =
+        |it: &Waiting| it.gate.get("/a/x", &[("authorization", &format!("Bearer {TOKEN}"))]).status;
+    assert_eq!([get(&it), get(&it), get(&it)], [200; 3]);
+    let other = Issuer::start();
+    let config = Waiting::config(&it.up, &it.issuer, "", READ).replace(
+        &format!("{}/introspect", it.issuer.url()),
+        &format!("{}/introspect", other.url()),
+    );
+    it.gate.rewrite(&config);
+    reloaded(&it.gate);
+    for _ in 0..8 {
+        assert_eq!(get(&it), 401);
+    }
+    assert!(other.fetches(Endpoint::Introspection) > 0);
+}
+
+/// An authority is taken out of an upstream's CA file, because it signs for others now.
+#[test]
+fn an_upstreams_old_authority_is_believed_after_a_reload() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (old, new) = (Authority::new(), Authority::new());
+    let (cert, key) = old.write(folder.path(), "server", &["127.0.0.1"]);
+    let up = Upstream::ok();
+    let behind = Gate::builder()
+        .listener(&format!("tls = {{ cert = {cert:?}, key = {key:?} }}"))
+        .rest(&(upstream(&up) + &open("a", "/{**}", "")))
+        .start();
+    let ca = folder.path().join("ca.pem");
+    let gate = Gate::start(
+        &(service(&format!("https://{}", behind.address()), &format!("tls = {{ ca = {ca:?} }}"))
+            + &open("a", "/{**}", "host_header = \"upstream\"")),
+    );
+    assert_eq!(gate.get("/a", &[]).status, 200);
+    std::fs::write(&ca, new.pem()).expect("the file is written");
+    gate.sighup();
+    reloaded(&gate);
+    let answer = gate.get("/a", &[]);
+    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream.unreachable"));
 }
