@@ -2,7 +2,7 @@
 
 use crate::stage::{open, resident_kib, upstream};
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -186,6 +186,16 @@ fn bulk_curl(args: &[&str], send: u64) -> String {
 /// A way to read a stream: what comes next, as text.
 type Next = Box<dyn FnMut() -> String>;
 
+/// A program that is ended when it is dropped.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn over_h1(gate: &Gate) -> Next {
     let mut client = RawClient::connect(&gate.address());
     client.send("GET /api/events HTTP/1.1\r\nhost: a\r\n\r\n");
@@ -201,15 +211,13 @@ fn over_h2(gate: &Gate) -> Next {
     let url = format!("http://{}/api/events", gate.address());
     let mut command = Command::new("curl");
     command.args(["--silent", "--no-buffer", "--http2-prior-knowledge", "--max-time", "15", &url]);
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("curl runs");
-    let mut stdout = child.stdout.take().expect("a pipe");
+    let mut child = Ended(command.stdout(Stdio::piped()).spawn().expect("curl runs"));
+    let mut stdout = child.0.stdout.take().expect("a pipe");
     Box::new(move || {
+        let _running = &child;
         let mut bytes = [0; 4096];
         let count = stdout.read(&mut bytes).expect("the next event");
-        if count == 0 {
-            let _ = child.wait();
-            panic!("the stream ended");
-        }
+        assert!(count > 0, "the stream ended");
         String::from_utf8_lossy(&bytes[..count]).into_owned()
     })
 }

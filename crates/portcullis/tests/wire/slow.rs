@@ -140,6 +140,23 @@ fn a_body_that_stalls_is_given_up() {
     );
 }
 
+#[test]
+fn a_body_that_stalls_over_http2_is_given_up() {
+    const HEADERS: u8 = 1;
+    const END_HEADERS: u8 = 4;
+    let server = Upstream::ok();
+    let gate = gate("head = \"5s\", body = \"1s\", idle = \"30s\"", &server);
+    let mut client = RawClient::connect(&gate.address());
+    let head = frame(HEADERS, END_HEADERS, 1, &request("POST", "/api/x"));
+    client.send([PREFACE, &head, &frame(0, 0, 1, b"half")].concat());
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains("body.timeout") {
+        let bytes = client.read_some().expect("an answer");
+        assert!(!bytes.is_empty(), "{}", String::from_utf8_lossy(&read));
+        read.extend(bytes);
+    }
+}
+
 /// An idle connection is closed without a word, since nothing was asked.
 #[test]
 fn an_idle_connection_ends_in_silence() {
@@ -160,13 +177,13 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// `GET /api/x` as literal fields that are never indexed (RFC 7541 §6.2.3).
-fn request(path: &str) -> Vec<u8> {
+/// A request's head as literal fields that are never indexed (RFC 7541 §6.2.3).
+fn request(method: &str, path: &str) -> Vec<u8> {
     let literal = |name: &str, value: &str| {
         let length = |text: &str| u8::try_from(text.len()).expect("a short text");
         [&[0x10, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
     };
-    [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", path)]
+    [(":method", method), (":scheme", "http"), (":authority", "a"), (":path", path)]
         .iter()
         .flat_map(|(name, value)| literal(name, value))
         .collect()
@@ -180,9 +197,9 @@ fn an_http2_connection_that_does_nothing_ends() {
     const END_HEADERS: u8 = 4;
     // SETTINGS_INITIAL_WINDOW_SIZE = 0: nothing may be sent to us.
     let no_window = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
-    let whole = frame(HEADERS, END_STREAM | END_HEADERS, 1, &request("/api/x"));
-    let refused = frame(HEADERS, END_STREAM | END_HEADERS, 1, &request("/none"));
-    let half = frame(HEADERS, END_STREAM, 1, &request("/api/x"));
+    let whole = frame(HEADERS, END_STREAM | END_HEADERS, 1, &request("GET", "/api/x"));
+    let refused = frame(HEADERS, END_STREAM | END_HEADERS, 1, &request("GET", "/none"));
+    let half = frame(HEADERS, END_STREAM, 1, &request("GET", "/api/x"));
     let cases = [
         ("silence", Vec::new()),
         ("a head that does not end", half),
