@@ -1,6 +1,13 @@
 //! The gate in this process, with ports of the tests' own: what the real binary cannot be made to do.
 
 use access::Snapshots;
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first mistake"
+)]
+
 use access::address::{AddressHeader, TrustedProxies};
 use access::issuer::{Issuer, IssuerSettings, KeySource};
 use access::limit::Limiter;

@@ -79,7 +79,7 @@ pub(super) struct Seen(pub(super) Events);
 
 impl Witness for Seen {
     fn stranger(&self, uid: u32) {
-        let mut event = self.0.new(code::ACT_REFUSED);
+        let mut event = self.0.event(code::ACT_REFUSED);
         event.kind = Kind::Admin;
         event.outcome = Outcome::Deny;
         event.principal = Some(format!("uid:{uid}").into());
@@ -88,7 +88,7 @@ impl Witness for Seen {
     }
 
     fn panicked(&self) {
-        let mut event = self.0.new(code::PANIC);
+        let mut event = self.0.event(code::PANIC);
         event.outcome = Outcome::Error;
         self.0.record(event);
     }

@@ -13,12 +13,12 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn new_source(ledger: Arc<Ledger>, clock: Arc<dyn Clock>, node: NodeId) -> Self {
+    pub(super) fn new(ledger: Arc<Ledger>, clock: Arc<dyn Clock>, node: NodeId) -> Self {
         Self { ledger, clock, node }
     }
 
     /// An event of kind System, now.
-    pub(super) fn new(&self, code: Code) -> Event {
+    pub(super) fn event(&self, code: Code) -> Event {
         // Without randomness the id is zero: better a record with a poor id than none.
         let id = EventId::random().unwrap_or(EventId([0; 16]));
         Event::new(id, self.clock.now(), self.node, Kind::System, code)
@@ -31,6 +31,6 @@ impl Events {
 
     /// Records an event that has nothing to add.
     pub(super) fn say(&self, code: Code) {
-        self.record(self.new(code));
+        self.record(self.event(code));
     }
 }

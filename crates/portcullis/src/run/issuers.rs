@@ -106,7 +106,7 @@ impl Issuers {
         };
         let set = KeySet::parse(&document).map_err(|error| error.to_string())?;
         if issuer.replace_keys(set) {
-            let mut event = self.events.new(code::ISSUER_KEYS_CHANGED);
+            let mut event = self.events.event(code::ISSUER_KEYS_CHANGED);
             event.issuer = Some(issuer.settings.name.clone());
             self.events.record(event);
         }
@@ -307,7 +307,7 @@ async fn follow(issuers: Arc<Issuers>, issuer: Arc<Issuer>) {
             && !failing
         {
             tracing::warn!(issuer = %name, why, "keys not fetched; known keys go on");
-            let mut event = issuers.events.new(code::ISSUER_UNREACHABLE);
+            let mut event = issuers.events.event(code::ISSUER_UNREACHABLE);
             event.outcome = Outcome::Error;
             event.issuer = Some(name.clone());
             event.detail = Some(why.clone().into());

@@ -9,35 +9,30 @@ mod issuers;
 mod ledger;
 mod names;
 mod reload;
+mod start;
 mod state;
 
 use crate::cli::{Exit, UpArgs};
 use crate::config::{self, Config};
-use access::limit::Limiter;
-use access::schemes::{Tools, api_key};
-use access::verified::Fingerprints;
-use audit::{Ledger, LedgerOptions};
-use authority::{Authority, Keyring};
-use base::{Clock, NodeId, Secret, SystemClock, code};
+use audit::Ledger;
+use authority::Authority;
+use base::{Clock, NodeId, code};
 use control::{Api, ControlSocket, Health, Names, Parts, Up};
 use events::Events;
-use gateway::{AccessLog, Gate, GateParts, Metrics};
-use protocol::sign::{Signer, SigningKey};
+use gateway::{AccessLog, Gate, Metrics};
+use start::Started;
 use state::State;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{Store, StoreUrl};
+use store::Store;
 
 /// How long requests under way may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
 /// Threads of the control plane's runtime: requests of people and background work, never traffic.
 const CONTROL_THREADS: usize = 2;
-/// Shards at most: the shard's number is one byte of each request id.
-const SHARDS: usize = 64;
-
 /// Why the gate did not start.
 type Failure = String;
 
@@ -138,6 +133,7 @@ struct Running {
     events: Events,
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
+    node: NodeId,
 }
 
 async fn run(
@@ -150,104 +146,24 @@ async fn run(
     data_folder(&data)?;
     // The socket comes first: it is what makes sure that no other gate runs on this folder.
     let socket = ControlSocket::open(&data).map_err(text)?;
-    let tcp =
-        tokio::net::TcpListener::bind(config.server.control).await.map_err(|error| match error
-            .kind()
-        {
-            std::io::ErrorKind::AddrInUse => {
-                format!("{} is taken by another program", config.server.control)
-            }
-            _ => format!("cannot listen on {}: {error}", config.server.control),
-        })?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let store = open_store(&config, &data, clock.as_ref()).await?;
-    let keyring = Keyring::open(&data, &store, clock.as_ref()).await.map_err(text)?;
-    let node = keyring.identity.node;
-    let mut options =
-        LedgerOptions::new(data.join("ledger"), node, keyring.identity.seed.clone(), clock.clone());
-    options.ring = base::limits::AUDIT_RING;
-    let (ledger, recorders) = Ledger::open(options, shards()).map_err(text)?;
-    let ledger = Arc::new(ledger);
-    let events = Events::new_source(ledger.clone(), clock.clone(), node);
-    let metrics = Arc::new(Metrics::new());
-    let (loaded, follower) = follow::load(&store, &clock).await?;
-    let compiled = compile::compile(&config, None, &metrics)?;
-    let listeners = compiled.listeners.clone();
-    let state = Arc::new(State::new(loaded, compiled));
-    let resolve: Arc<dyn base::Resolve> = Arc::new(outbound::DnsResolve::system().map_err(text)?);
-    let fetch = Arc::new(outbound::HttpFetch::new(resolve.clone(), None).map_err(text)?);
-    let signer = Arc::new(assertion_signer(&keyring.identity.seed)?);
-    let keys = Arc::new(serde_json::json!({ "keys": [signer.key().public().to_json()] }));
-    let issuers = Arc::new(issuers::Issuers::new(fetch, clock.clone(), events.clone()));
-    issuers.configure(&config.issuers);
-    let gate = Gate::start(
-        GateParts {
-            snapshots: state.snapshots.clone(),
-            tools: Tools {
-                fingerprints: Fingerprints::new().map_err(text)?,
-                pepper: api_key::Pepper::new(keyring.pepper.bytes()),
-            },
-            counters: Arc::new(Limiter::new()),
-            lookups: Arc::new(issuers::Port(issuers.clone())),
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-            log: access_log(&config)?,
-            node,
-            assertions: Some(signer),
-            assertion_issuer: config.server.public_url.as_str().to_owned(),
-            control: tokio::runtime::Handle::current(),
-            ledger: ledger.clone(),
-            recorders,
-        },
-        &listeners,
-    )
-    .map_err(text)?;
-    let gate = Arc::new(gate);
-    let authority = Arc::new(Authority::new(
-        Arc::new(store.clone()),
-        clock.clone(),
-        Arc::new(keyring.pepper),
-        node,
-    ));
-    let running = Running { gate, state, issuers, metrics, events, ledger, clock };
+    let tcp = start::control_port(config.server.control).await?;
+    let opened = start::open(&config, &data).await?;
+    let Started { running, store, follower, authority, keys, resolve } =
+        start::start(&config, opened).await?;
     let applied = Arc::new(store::Applied::new());
     let health = Arc::new(Health::starting());
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let api = Api::new(Parts {
-        admin: authority,
-        applied: Arc::new(answers::InForce(applied.clone())),
-        ledger: Arc::new(ledger::Reads::new(data.join("ledger"), running.clock.clone())),
-        ip_test: Arc::new(answers::Lists {
-            state: running.state.clone(),
-            clock: running.clock.clone(),
-        }),
-        witness: Arc::new(answers::Seen(running.events.clone())),
-        health: health.clone(),
-        keys,
-        metrics: {
-            let (metrics, ledger) = (running.metrics.clone(), running.ledger.clone());
-            Arc::new(move || ledger::metrics(&metrics, &ledger))
-        },
-    });
-    let up = ready(&running.gate, &config, &tcp)?;
+    let api = api(&running, (authority, keys), (&applied, &health), data.join("ledger"));
+    let up = ready(&running.gate, &tcp)?;
     let names = Names::new([config.server.public_url.as_str(), up.control.as_str()]);
     let servers = [
         tokio::spawn(control::serve_socket(socket, api.clone(), stopped.clone())),
         tokio::spawn(control::serve_tcp(tcp, api, names, stopped)),
     ];
-    background(
-        &running,
-        (store.clone(), follower),
-        applied,
-        (&config, node),
-        (health.clone(), up.clone()),
-    );
-    tokio::spawn(names::keep(
-        running.state.clone(),
-        resolve,
-        running.clock.clone(),
-        running.events.clone(),
-    ));
+    let watch = (config.server.stale_limit, health.clone(), up.clone());
+    background(&running, (store.clone(), follower), applied, watch);
+    let (state, clock) = (running.state.clone(), running.clock.clone());
+    tokio::spawn(names::keep(state, resolve, clock, running.events.clone()));
     health.ready(up.clone());
     running.events.say(code::NODE_STARTED);
     announce(&up, watched.path().is_none(), &data, json);
@@ -268,14 +184,37 @@ async fn run(
     closed.map_err(text)?.map_err(text)
 }
 
+/// The control plane's edge over everything.
+fn api(
+    running: &Running,
+    (authority, keys): (Arc<Authority>, Arc<serde_json::Value>),
+    (applied, health): (&Arc<store::Applied>, &Arc<Health>),
+    ledger: PathBuf,
+) -> Api {
+    let (state, clock) = (running.state.clone(), running.clock.clone());
+    Api::new(Parts {
+        admin: authority,
+        applied: Arc::new(answers::InForce(applied.clone())),
+        ledger: Arc::new(ledger::Reads::new(ledger, clock.clone())),
+        ip_test: Arc::new(answers::Lists { state, clock }),
+        witness: Arc::new(answers::Seen(running.events.clone())),
+        health: health.clone(),
+        keys,
+        metrics: {
+            let (metrics, ledger) = (running.metrics.clone(), running.ledger.clone());
+            Arc::new(move || ledger::metrics(&metrics, &ledger))
+        },
+    })
+}
+
 /// Starts what runs beside.
 fn background(
     running: &Running,
     (store, follower): (Store, store::Follower),
     applied: Arc<store::Applied>,
-    (config, node): (&Config, NodeId),
-    (health, up): (Arc<Health>, Up),
+    watch: (Duration, Arc<Health>, Up),
 ) {
+    let node = running.node;
     let (state, clock) = (running.state.clone(), running.clock.clone());
     let contact = Arc::new(Mutex::new(follower.contact()));
     tokio::spawn(follow::feed(
@@ -284,32 +223,10 @@ fn background(
         (state.clone(), applied),
         (clock.clone(), contact.clone()),
     ));
-    let watch = (config.server.stale_limit, health, up);
     tokio::spawn(follow::watch(state.clone(), clock.clone(), contact, watch));
     tokio::spawn(follow::drain(store.clone(), running.ledger.clone(), node, clock.clone()));
     tokio::spawn(follow::live(store, node, clock));
     tokio::spawn(issuers::keep(running.issuers.clone(), state));
-}
-
-async fn open_store(config: &Config, data: &Path, clock: &dyn Clock) -> Result<Store, Failure> {
-    let url = match &config.server.store {
-        config::Store::Sqlite => StoreUrl::Sqlite(data.join("portcullis.db")),
-        config::Store::Postgres(url) => StoreUrl::parse(url.expose()).map_err(text)?,
-    };
-    Store::open(&url, clock.now()).await.map_err(text)
-}
-
-fn shards() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(SHARDS)
-}
-
-/// The node's key signs assertions to upstreams; its public half is at `/.well-known/jwks.json`.
-fn assertion_signer(seed: &Secret<[u8; 32]>) -> Result<Signer, Failure> {
-    // RFC 8410 §7: the PKCS#8 of an Ed25519 key is a fixed head and the seed.
-    const HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-    let der = Secret::new([HEAD.as_slice(), seed.expose()].concat());
-    let key = SigningKey::from_pkcs8(protocol::Algorithm::EdDsa, &der).map_err(text)?;
-    Ok(Signer::new(Arc::new(key), "portcullis-assertion+jwt"))
 }
 
 fn access_log(config: &Config) -> Result<Option<AccessLog>, Failure> {
@@ -328,7 +245,7 @@ fn access_log(config: &Config) -> Result<Option<AccessLog>, Failure> {
 }
 
 /// Where everything is reached.
-fn ready(gate: &Gate, config: &Config, tcp: &tokio::net::TcpListener) -> Result<Up, Failure> {
+fn ready(gate: &Gate, tcp: &tokio::net::TcpListener) -> Result<Up, Failure> {
     let shown = |ip: std::net::IpAddr| match ip {
         ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
         std::net::IpAddr::V6(ip) => format!("[{ip}]"),
@@ -339,7 +256,6 @@ fn ready(gate: &Gate, config: &Config, tcp: &tokio::net::TcpListener) -> Result<
         format!("{scheme}://{}:{}", shown(bound.address.ip()), bound.address.port())
     });
     let control = tcp.local_addr().map_err(text)?;
-    let _ = config;
     Ok(Up {
         gateway: gateway.collect(),
         control: format!("http://{}:{}", shown(control.ip()), control.port()),

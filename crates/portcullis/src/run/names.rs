@@ -54,7 +54,7 @@ pub(super) async fn keep(
                 }
                 Err(error) => {
                     if !was_failing {
-                        let mut event = events.new(code::NAME_UNRESOLVED);
+                        let mut event = events.event(code::NAME_UNRESOLVED);
                         event.outcome = Outcome::Error;
                         event.detail = Some(format!("{name}: {error}").into());
                         events.record(event);
@@ -78,7 +78,7 @@ fn changed(events: &Events, name: &str, before: &[std::net::IpAddr], after: &[st
     };
     let detail = format!("{name}: from {} to {}", list(before), list(after));
     tracing::warn!(detail, "an address list's name changed");
-    let mut event = events.new(code::NAME_CHANGED);
+    let mut event = events.event(code::NAME_CHANGED);
     event.detail = Some(detail.into());
     events.record(event);
 }

@@ -147,7 +147,7 @@ fn reload(
         }
         Err(why) => {
             tracing::error!("the configuration was refused; the running one stays\n{why}");
-            let mut event = running.events.new(code::CONFIG_REFUSED);
+            let mut event = running.events.event(code::CONFIG_REFUSED);
             event.outcome = Outcome::Error;
             event.detail = Some(why.lines().next().unwrap_or_default().into());
             running.events.record(event);
