@@ -24,11 +24,12 @@ const WRK: Debian = Debian { program: "wrk", package: "wrk", version: "-v" };
 const CURL: Debian = Debian { program: "curl", package: "curl", version: "--version" };
 const NODE: Debian = Debian { program: "node", package: "nodejs", version: "--version" };
 const NPM: Debian = Debian { program: "npm", package: "npm", version: "--version" };
+const OPENSSL: Debian = Debian { program: "openssl", package: "openssl", version: "version" };
 const POSTGRES: Debian =
     Debian { program: "postgres", package: "postgresql", version: "--version" };
 
 /// What the tests need from Debian.
-pub(crate) const FOR_TESTS: &[Debian] = &[NGINX, CURL, NODE, NPM, POSTGRES];
+pub(crate) const FOR_TESTS: &[Debian] = &[NGINX, CURL, OPENSSL, NODE, NPM, POSTGRES];
 /// What the measurements need from Debian.
 pub(crate) const FOR_BENCH: &[Debian] = &[NGINX, HAPROXY, WRK];
 
