@@ -40,8 +40,13 @@ pub struct Credential {
 
 impl Credential {
     /// What limits by principal count on: scheme, issuer and subject, so that a key can never share a
-    /// count with a person of the same name.
+    /// count with a person of the same name. A token without a subject counts for its client, or for itself: all
+    /// of them together would let one client use up the others' limit.
     pub fn principal_key(&self) -> (Scheme, Option<&str>, &str) {
-        (self.scheme, self.issuer.as_deref(), &self.subject)
+        let name = match &*self.subject {
+            "" => self.client_id.as_deref().unwrap_or(&self.id),
+            subject => subject,
+        };
+        (self.scheme, self.issuer.as_deref(), name)
     }
 }
