@@ -86,7 +86,8 @@ impl Watched {
 
 fn certificates(config: &Config) -> impl Iterator<Item = &PathBuf> {
     let tls = config.listeners.iter().filter_map(|it| it.tls.as_ref());
-    tls.flat_map(|tls| [&tls.cert, &tls.key])
+    let authorities = config.upstreams.iter().filter_map(|it| it.tls.ca.as_ref());
+    tls.flat_map(|tls| [&tls.cert, &tls.key]).chain(authorities)
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {
