@@ -181,3 +181,30 @@ fn a_trace_shows_what_only_the_upstream_may_see() {
     }
     assert_eq!(up.count(), 0);
 }
+
+/// Tokens without a subject are not one principal: a client must not use up, or hide behind, the limit of another.
+#[test]
+fn clients_without_a_subject_share_one_limit() {
+    let (up, corp) = (Upstream::ok(), Issuer::start());
+    let lines = format!(
+        "access = {}\nrate = {{ limit = 3, per = \"1h\", by = \"principal\" }}",
+        jwt("corp", "read")
+    );
+    let gate = Gate::start(
+        &(corp.config("corp", AUDIENCE) + &upstream(&up) + &route("a", "/a/{**}", &lines)),
+    );
+    keys_known(&gate, 1);
+    let token = |client: &str| {
+        let mut claims = corp.claims(AUDIENCE, "read");
+        claims.as_object_mut().expect("an object").remove("sub");
+        claims["client_id"] = json!(client);
+        corp.sign(&claims)
+    };
+    let said: Vec<u16> = (0..5).map(|_| get(&gate, "/a/x", &token("shop"))).collect();
+    if said[0] == 401 {
+        // A token without a subject is refused as a whole: that is as good.
+        return;
+    }
+    assert_eq!(said, [200, 200, 200, 429, 429]);
+    assert_eq!(get(&gate, "/a/x", &token("till")), 200);
+}

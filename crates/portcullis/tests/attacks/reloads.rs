@@ -169,7 +169,6 @@ fn an_upstreams_old_authority_is_believed_after_a_reload() {
     );
     assert_eq!(gate.get("/a", &[]).status, 200);
     std::fs::write(&ca, new.pem()).expect("the file is written");
-    gate.sighup();
     reloaded(&gate);
     let answer = gate.get("/a", &[]);
     assert_eq!((answer.status, answer.code().as_str()), (502, "upstream.unreachable"));
