@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long, and how many bytes, a caller is listened to after its last answer, so that it can read the answer
-/// before the connection (RFC 9112 §9.6) or the stream is reset.
-pub(crate) const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
+/// before the connection (RFC 9112 §9.6) or the stream is reset. A busy client has megabytes on their way before it
+/// looks for an answer.
+pub(crate) const LINGER: (Duration, usize) = (Duration::from_secs(1), 8 * 1024 * 1024);
 
 /// Where a body comes from.
 #[derive(Debug)]
