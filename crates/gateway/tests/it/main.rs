@@ -1,6 +1,5 @@
 //! The gate in this process, with ports of the tests' own: what the real binary cannot be made to do.
 
-use access::Snapshots;
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,6 +7,7 @@ use access::Snapshots;
     reason = "a test stops at the first mistake"
 )]
 
+use access::Snapshots;
 use access::address::{AddressHeader, TrustedProxies};
 use access::issuer::{Issuer, IssuerSettings, KeySource};
 use access::limit::Limiter;
