@@ -22,6 +22,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// How long to wait when the system has no descriptors left (EMFILE), before it is asked again.
 const EXHAUSTED: Duration = Duration::from_millis(50);
+/// How soon a half PROXY header is looked at again: at first, and at last.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
 /// The longest PROXY header that is read.
 const PROXY_BYTES: usize = 1024;
 
@@ -178,6 +180,7 @@ async fn plain(connection: Rc<Connection>, mut stream: Stream, h2c: bool) {
 /// Reads exactly the PROXY header and leaves what follows.
 async fn proxy_header(tcp: &mut TcpStream) -> std::io::Result<Option<IpAddr>> {
     let mut look = [0u8; PROXY_BYTES];
+    let mut pause = LOOKS.0;
     loop {
         let count = tcp.peek(&mut look).await?;
         let seen = look.get(..count).unwrap_or_default();
@@ -188,9 +191,10 @@ async fn proxy_header(tcp: &mut TcpStream) -> std::io::Result<Option<IpAddr>> {
                 return Ok(header.source.map(|source| source.ip()));
             }
             Ok(Parse::Incomplete) if count > 0 && count < PROXY_BYTES => {
-                // Peeking shows the same bytes again at once; wait for more of them.
-                tcp.readable().await?;
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                // Peeking shows the same bytes again at once; more of them are waited for, ever more patiently, or
+                // a few hundred half headers would keep a core busy.
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LOOKS.1);
             }
             _ => return Err(std::io::ErrorKind::InvalidData.into()),
         }
