@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
-use testkit::{Answer, Gate, RawClient, Upstream, wait};
+use testkit::{Answer, Authority, Gate, RawClient, Upstream, free_port, wait};
 
 const H2C: &str = "h2c = true\n";
 
@@ -320,4 +320,49 @@ fn streams_that_are_opened_and_left_fill_the_memory() {
         assert!(frames.0.read(&mut rest).is_ok());
     }
     let _ = std::io::stdout().flush();
+}
+
+/// What comes before HTTP (a handshake, the header of a proxy in front) is waited for, but not for ever, and at no
+/// cost.
+#[test]
+fn half_a_handshake_holds_a_connection_and_a_core() {
+    let up = Upstream::ok();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (cert, key) = Authority::new().write(folder.path(), "server", &["localhost"]);
+    let port = free_port();
+    let gate = Gate::builder()
+        .listener(
+            "timeouts = { head = \"3s\" }\n\
+             proxies = { trusted = [\"127.0.0.0/8\"], header = \"proxy-protocol\" }",
+        )
+        .rest(
+            &(format!(
+                "[[listener]]\nname = \"tls\"\nbind = \"127.0.0.1:{port}\"\n\
+                 timeouts = {{ head = \"3s\" }}\ntls = {{ cert = {cert:?}, key = {key:?} }}\n"
+            ) + &upstream(&up)
+                + &open("a", "/a/{**}", "")),
+        )
+        .start();
+    let mut handshake = RawClient::connect(&format!("127.0.0.1:{port}"));
+    handshake.send([0x16, 3, 1, 2, 0, 1]);
+    let cpu = || {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", gate.pid())).expect("a process");
+        let fields: Vec<&str> = stat.split(' ').collect();
+        // utime and stime, in hundredths of a second (proc(5)).
+        fields[13..15].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>()
+    };
+    let mut halves: Vec<RawClient> = (0..300)
+        .map(|_| {
+            let mut half = RawClient::connect(&gate.address());
+            half.send("PROXY TCP4 192.0.2.7");
+            half
+        })
+        .collect();
+    let before = cpu();
+    wait::pause(Duration::from_secs(2));
+    let spent = cpu() - before;
+    assert!(spent < 60, "{spent} hundredths of a second in two");
+    assert!(handshake.is_closed(PATIENCE));
+    assert!(halves.iter_mut().all(|half| half.is_closed(PATIENCE)));
 }

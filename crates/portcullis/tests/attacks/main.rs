@@ -8,6 +8,7 @@
 )]
 
 mod bodies;
+mod chaos;
 mod connections;
 mod control;
 mod frames;
