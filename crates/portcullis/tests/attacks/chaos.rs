@@ -30,6 +30,9 @@ impl Dice {
     }
 }
 
+const METHODS: [&str; 3] = ["GET", "POST", "HEAD"];
+const PATHS: [&str; 3] = ["/a/x", "/b/x", "/nowhere"];
+
 /// Pieces of what a caller over HTTP/1.1 might send.
 const PIECES: [&str; 17] = [
     "GET /a/x HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -100,7 +103,8 @@ fn in_frames(dice: &mut Dice, address: &str) {
             1 => vec![0; 8],
             2 => u32::try_from(dice.roll(9)).expect("small").to_be_bytes().to_vec(),
             _ => {
-                request(*dice.of(&["GET", "POST", "HEAD"]), *dice.of(&["/a/x", "/b/x", "/c"]), &[])
+                let (method, path) = (*dice.of(&METHODS), *dice.of(&PATHS));
+                request(method, path, &[])
             }
         };
         let kind =

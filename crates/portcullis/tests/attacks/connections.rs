@@ -182,6 +182,11 @@ fn a_body_where_none_can_be_becomes_the_next_answer() {
     }
 }
 
+/// Ends a connection with a reset instead of in order.
+fn abort(stream: &TcpStream) {
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
 /// Whenever the caller hangs up, or is cut, his request stands in the ledger: once.
 #[test]
 fn a_request_leaves_no_trace_by_hanging_up() {
@@ -195,11 +200,6 @@ fn a_request_leaves_no_trace_by_hanging_up() {
     });
     let gate = gate(&format!("{H2C}timeouts = {{ body = \"2s\" }}"), &up);
     let mut paths = Vec::new();
-    let abort = |stream: &TcpStream| {
-        // A reset instead of an orderly end.
-        let socket = socket2::SockRef::from(stream);
-        let _ = socket.set_linger(Some(Duration::ZERO));
-    };
     for (number, (lines, body, last, pause)) in [
         ("", "", "silent", 0),
         ("", "", "silent", 50),
