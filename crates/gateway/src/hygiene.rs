@@ -7,8 +7,9 @@ use crate::head::{Field, Known};
 /// Header families that only the gate may write, folded (see [`folded`]).
 const OURS: [&[u8]; 4] = [b"portcullis-", b"client-cert", b"x-forwarded-", b"x-original-"];
 /// Single headers that only the gate may write, folded. It never writes `Proxy`, which a CGI-like upstream takes
-/// for the proxy that it should use itself (CVE-2016-5385).
-const OURS_EXACT: [&[u8]; 7] = [
+/// for the proxy that it should use itself (CVE-2016-5385), nor those that ask for another method than the one that
+/// was judged.
+const OURS_EXACT: [&[u8]; 10] = [
     b"forwarded",
     b"x-real-ip",
     b"x-request-id",
@@ -16,6 +17,9 @@ const OURS_EXACT: [&[u8]; 7] = [
     b"x-rewrite-url",
     b"client-cert",
     b"proxy",
+    b"x-http-method",
+    b"x-http-method-override",
+    b"x-method-override",
 ];
 /// Credentials in spellings that only an upstream would read.
 const CREDENTIALS: [&[u8]; 2] = [b"authorization", b"x-api-key"];
