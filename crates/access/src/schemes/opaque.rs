@@ -29,9 +29,10 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
     let fingerprint = ctx.tools.fingerprints.of(&keyed);
     // WHY: an opaque token hangs on no key, but an issuer that a reload made another has another generation.
     let generation = issuer.keys().generation;
-    let learnt = ctx.asking.learnt.filter(|learnt| {
-        (learnt.fingerprint, learnt.generation) == (fingerprint, generation)
-    });
+    let learnt = ctx
+        .asking
+        .learnt
+        .filter(|learnt| (learnt.fingerprint, learnt.generation) == (fingerprint, generation));
     let cached = || ctx.cache.find(&fingerprint, ctx.now).filter(|it| it.generation == generation);
     let known = learnt
         .map(|learnt| learnt.credential.clone())

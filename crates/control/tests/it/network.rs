@@ -88,7 +88,12 @@ async fn metrics_are_text() {
     let edge = OnPort::start().await;
     let metrics = edge.get("/metrics").await;
     assert_eq!((metrics.status, metrics.body.as_str()), (200, "portcullis_up 1\n"));
-    assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text; version=1.0.0"));
+    assert!(
+        metrics
+            .header("content-type")
+            .unwrap()
+            .starts_with("application/openmetrics-text; version=1.0.0")
+    );
 }
 
 #[tokio::test]

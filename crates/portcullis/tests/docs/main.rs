@@ -1,6 +1,6 @@
 //! What the documents show is so: configurations are read by the product, commands are run as they stand.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first mistake")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first mistake")]
 
 use portcullis::config::{Config, Nothing};
 use std::io::{BufRead, BufReader};
