@@ -4,12 +4,10 @@ use crate::body::Source;
 use crate::caller::Caller;
 use crate::exchange;
 use crate::head::{HeadLimits, RequestHead};
-use crate::problem;
-use crate::record::Draft;
-use crate::serve::Connection;
+use crate::serve::{Connection, refuse};
 use crate::stream::Stream;
 use access::Denial;
-use base::{Outcome, Phase, code};
+use base::{Phase, code};
 use bytes::Bytes;
 use std::rc::Rc;
 use tokio::time::timeout;
@@ -105,19 +103,4 @@ async fn stream_of(
             refuse(connection, caller, denial).await;
         }
     }
-}
-
-/// Answers what is not even looked at as a request, and records it.
-async fn refuse(connection: &Connection, mut caller: Caller<'_>, denial: Denial) {
-    let gate = &connection.shard.gate;
-    let now = gate.clock.now();
-    let id = connection.shard.ids.next(now);
-    let mut draft = Draft::new(&connection.shard, id, now, gate.clock.monotonic());
-    draft.caller(connection.client);
-    draft.denial(&denial);
-    draft.event.outcome = Outcome::Deny;
-    let answer = problem::answer(&denial, id, None);
-    let text = id.text();
-    let _ = caller.answer(&answer, &mut |out| out.put(b"x-request-id", &text)).await;
-    draft.finish(answer.status);
 }

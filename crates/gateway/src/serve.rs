@@ -78,11 +78,12 @@ pub(crate) async fn h1(connection: Rc<Connection>, conn: Conn<Stream>) {
             Err(NoHead::End) => return,
             Err(NoHead::Bad(error)) => {
                 let denial = Denial::new(error.code(), Phase::Accept).detail(error.to_string());
-                refuse(&connection, &conn, denial).await;
+                refuse(&connection, Caller::h1(&conn, Version::Http11, false), denial).await;
                 break;
             }
             Err(NoHead::Slow) => {
-                refuse(&connection, &conn, Denial::new(code::HEAD_TIMEOUT, Phase::Accept)).await;
+                let denial = Denial::new(code::HEAD_TIMEOUT, Phase::Accept);
+                refuse(&connection, Caller::h1(&conn, Version::Http11, false), denial).await;
                 break;
             }
         }
@@ -158,7 +159,7 @@ async fn next_head(
 }
 
 /// Answers what could not even be read as a request, and records it.
-async fn refuse(connection: &Connection, conn: &RefCell<Conn<Stream>>, denial: Denial) {
+pub(crate) async fn refuse(connection: &Connection, mut caller: Caller<'_>, denial: Denial) {
     let gate = &connection.shard.gate;
     let now = gate.clock.now();
     let id = connection.shard.ids.next(now);
@@ -167,7 +168,6 @@ async fn refuse(connection: &Connection, conn: &RefCell<Conn<Stream>>, denial: D
     draft.denial(&denial);
     draft.event.outcome = Outcome::Deny;
     let answer = problem::answer(&denial, id, None);
-    let mut caller = Caller::h1(conn, Version::Http11, false);
     let text = id.text();
     let mut fill = |out: &mut crate::caller::HeadOut<'_>| out.put(b"x-request-id", &text);
     let _ = tokio::time::timeout(LINGER.0, caller.answer(&answer, &mut fill)).await;
