@@ -24,7 +24,9 @@ usage: cargo xtask COMMAND
   tidy [--fix]            the project's own rules; --fix rewrites what is generated
   errors                  write docs/errors.md from the table of codes
   bench [NAME…]           measure against nginx, HAProxy and Envoy; prints Markdown
-  soak [--short] [NAME…]  the long tests: fuzzing, crashes, slow peers
+  soak [--short] [--tests] [--list] [NAME…]
+                          the long tests: fuzzing, crashes, slow peers (--tests: without fuzzing); ends with one
+                          line of JSON a step
 ";
 
 fn main() -> ExitCode {

@@ -10,7 +10,7 @@ mod size;
 mod tests;
 mod words;
 
-use crate::{errors, workspace};
+use crate::{errors, soak, workspace};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
@@ -59,6 +59,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     size::check(&sources, &mut findings);
     words::check(&sources, &mut findings);
     docs::check(&sources, &mut findings);
+    soak::check(&sources, &mut findings);
     dependencies::check(&sources, &mut findings)?;
     for note in &findings.notes {
         println!("note: {note}");
@@ -74,7 +75,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 }
 
 /// Every text file that is, or could be, committed.
-fn sources() -> Result<Vec<Source>> {
+///
+/// # Errors
+/// When git cannot list them, or one cannot be read.
+pub(crate) fn sources() -> Result<Vec<Source>> {
     let root = workspace::root();
     let mut git = Command::new("git");
     git.current_dir(&root);

@@ -50,11 +50,12 @@ fn run_and_cut(disk: &SimulatedDisk, seed: u64) -> (SimulatedDisk, Vec<EventId>)
 }
 
 #[test]
-fn two_hundred_cuts_lose_nothing_that_was_acknowledged() {
+fn power_cuts_lose_nothing_that_was_acknowledged() {
+    let rounds = u64::from(testkit::rounds(200));
     let mut disk = SimulatedDisk::new();
     let mut acknowledged = Vec::new();
-    let (mut cuts, mut torn) = (0, 0);
-    for seed in 0..200 {
+    let (mut cuts, mut torn) = (0_u64, 0_u64);
+    for seed in 0..rounds {
         let (found, more) = run_and_cut(&disk, seed);
         disk = found;
         acknowledged.extend(more);
@@ -76,8 +77,8 @@ fn two_hundred_cuts_lose_nothing_that_was_acknowledged() {
         }
         let last = all.last().unwrap();
         assert_eq!(last.code, code::LEDGER_CUT, "seed {seed}");
-        cuts += all.iter().filter(|event| event.code == code::LEDGER_CUT).count();
-        torn += usize::from(!last.detail.as_deref().unwrap().contains("; 0 torn bytes"));
+        cuts += all.iter().filter(|event| event.code == code::LEDGER_CUT).count() as u64;
+        torn += u64::from(!last.detail.as_deref().unwrap().contains("; 0 torn bytes"));
         if seed % 5 == 4 {
             // Small ledgers and grown ones; ones that ended in order and ones that did not.
             ledger.close().unwrap();
@@ -91,7 +92,12 @@ fn two_hundred_cuts_lose_nothing_that_was_acknowledged() {
             disk = disk.cut(seed);
         }
     }
-    assert!(cuts > 200 && torn > 20, "{cuts} cuts, {torn} torn: the test must not be idle");
+    println!(
+        "{rounds} rounds, {cuts} records of cuts read, {torn} torn tails, nothing acknowledged lost"
+    );
+    assert!(cuts > rounds, "{cuts} cuts: the test must not be idle");
+    // A handful of rounds may leave no tail that is torn.
+    assert!(torn > rounds / 10 || rounds < 20, "{torn} torn: the test must not be idle");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use store::{Store, StoreUrl};
 
 /// Where the child finds its database.
 const DATABASE: &str = "PORTCULLIS_TEST_DATABASE";
-/// How often the child is killed.
+/// How often the child is killed, in short.
 const KILLS: u32 = 12;
 
 /// Not a test of its own: the child that is killed. It prints each key once it is acknowledged.
@@ -80,7 +80,8 @@ async fn acknowledged_acts_survive_kill_9() {
     let rig = Rig::sqlite().await;
     let StoreUrl::Sqlite(database) = rig.url.clone() else { unreachable!() };
     let mut kept: HashSet<KeyId> = HashSet::new();
-    for round in 0..KILLS {
+    let kills = testkit::rounds(KILLS);
+    for round in 0..kills {
         let span = Duration::from_micros(u64::from(round) * 7_919 % 60_000);
         kept.extend(write_and_kill(&database, span));
         let store = Store::open(&rig.url, START).await.unwrap();
@@ -108,7 +109,8 @@ async fn acknowledged_acts_survive_kill_9() {
         events += rows.len();
         store.mark_done(rows.iter().map(|row| row.event.id).collect(), START).await.unwrap();
     }
-    println!("{} acknowledged, {} there", kept.len(), sink.keys.len());
-    assert!(kept.len() > 100);
+    println!("{kills} kills, {} acknowledged, {} there", kept.len(), sink.keys.len());
+    // A handful of kills, some at once, may leave few.
+    assert!(kept.len() > 9 * kills as usize || kills < KILLS, "{} acknowledged", kept.len());
     assert_eq!((feed, events), (sink.keys.len(), sink.keys.len()));
 }
