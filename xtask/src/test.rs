@@ -38,7 +38,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 /// Tells tests where the parts and the binary are; `testkit::parts` reads it.
 pub(crate) fn environment(runner: &mut Command) {
     runner.env("PORTCULLIS_TEST_PARTS", parts::folder());
-    runner.env("PORTCULLIS_TEST_BINARY", workspace::target().join("debug/portcullis"));
+    // Whoever names another binary wants to see that one tested.
+    if std::env::var_os("PORTCULLIS_TEST_BINARY").is_none() {
+        runner.env("PORTCULLIS_TEST_BINARY", workspace::target().join("debug/portcullis"));
+    }
     if let Some(bin) = parts::postgres_bin() {
         runner.env("PORTCULLIS_TEST_POSTGRES", bin);
     }
