@@ -108,8 +108,9 @@ fn take(shard: &Rc<Shard>, listener: &Arc<Listener>, tcp: TcpStream, peer: IpAdd
 async fn establish(shard: Rc<Shard>, listener: Arc<Listener>, mut tcp: TcpStream, peer: IpAddr) {
     // Read before all that it stands for.
     let epoch = listener.epoch();
-    let settings = listener.settings();
-    let limit = settings.timeouts.head;
+    // WHY: copied, since a guard that is held while a connection lasts takes the place that a load without a lock needs.
+    let settings = listener.settings().clone();
+    let (limit, h2c) = (settings.timeouts.head, settings.h2c);
     let mut client = peer;
     if settings.proxies.header == ProxyHeader::ProxyProtocol {
         // Only trusted peers may speak for others; from anybody else the header is not expected, and bytes that
@@ -121,6 +122,7 @@ async fn establish(shard: Rc<Shard>, listener: Arc<Listener>, mut tcp: TcpStream
             }
         }
     }
+    drop(settings);
     let mut connection = Connection {
         shard,
         listener: listener.clone(),
@@ -131,7 +133,7 @@ async fn establish(shard: Rc<Shard>, listener: Arc<Listener>, mut tcp: TcpStream
     };
     let Some(tls) = listener.tls() else {
         let stream = Stream::tcp(tcp);
-        plain(Rc::new(connection), stream, settings.h2c).await;
+        plain(Rc::new(connection), stream, h2c).await;
         return;
     };
     let handshake = TlsAcceptor::from(tls.config.clone()).accept(tcp);

@@ -109,7 +109,7 @@ pub(crate) async fn forward(
         id: open.draft.id().text(),
     };
     if upstream.settings.servers.first().is_some_and(|server| server.echo) {
-        return echo::answer(&job, open).await;
+        return Box::pin(echo::answer(&job, open)).await;
     }
     attempt(&job, open, &live).await
 }
@@ -122,7 +122,7 @@ async fn attempt(job: &Job<'_>, mut open: Open<'_>, live: &Live) -> bool {
     let mut why = String::new();
     let mut fresh = false;
     loop {
-        let now_ms = job.connection.shard.monotonic_ms();
+        let now_ms = || job.connection.shard.monotonic_ms();
         let chosen = (tried.len() <= upstream.settings.retries as usize)
             .then(|| pool.choose(upstream, &tried, now_ms))
             .flatten();
@@ -137,7 +137,7 @@ async fn attempt(job: &Job<'_>, mut open: Open<'_>, live: &Live) -> bool {
         let (up, reused) = match acquire_for(job, (index, fresh), &mut open, live).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
-                upstream.failed(index, now_ms);
+                upstream.failed(index, now_ms());
                 tried.push(index);
                 why = error;
                 continue;
@@ -205,7 +205,8 @@ async fn acquire(job: &Job<'_>, index: usize, fresh: bool) -> Result<(Up, bool),
             None => pool.forget(upstream, index),
         }
     }
-    let connected = connect(upstream, index).await?;
+    // WHY: boxed, since a handshake holds kilobytes of state that a request over a kept connection does not need.
+    let connected = Box::pin(connect(upstream, index)).await?;
     upstream.succeeded(index);
     match connected {
         Connected::H1(conn) => Ok((Up::H1(conn), false)),

@@ -17,7 +17,7 @@ use access::policy::Policy;
 use access::schemes::opaque::{self, Learnt};
 use access::schemes::{Asking, Lookup, Presented};
 use access::{Denial, Snapshot, address, path};
-use base::{Phase, Secret, UnixMs, code};
+use base::{Monotonic, Phase, Secret, UnixMs, code};
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ pub(crate) async fn run(
     draft.event.method = Some(method_text(&head.method));
     draft.event.trace_id = trace_id(&head);
     caller.head_only = head.method == http::Method::HEAD;
-    match judge(connection, &head, &mut draft, now).await {
+    match judge(connection, &head, &mut draft, (now, started)).await {
         Judged::Forward(forward) => {
             act::forward(connection, *forward, head, Open { draft, source, caller }).await
         }
@@ -145,9 +145,9 @@ async fn judge(
     connection: &Connection,
     head: &RequestHead,
     draft: &mut Draft,
-    now: UnixMs,
+    clocks: (UnixMs, Monotonic),
 ) -> Judged {
-    match try_judge(connection, head, draft, now).await {
+    match try_judge(connection, head, draft, clocks).await {
         Ok(judged) => judged,
         Err(denied) => Judged::Denied(denied),
     }
@@ -157,7 +157,7 @@ async fn try_judge(
     connection: &Connection,
     head: &RequestHead,
     draft: &mut Draft,
-    now: UnixMs,
+    (now, monotonic): (UnixMs, Monotonic),
 ) -> Result<Judged, Denied> {
     let shard = &connection.shard;
     let snapshot = shard.gate.snapshots.load_full();
@@ -177,7 +177,7 @@ async fn try_judge(
         tools: &shard.gate.tools,
         cache: &shard.cache,
         now,
-        monotonic: shard.gate.clock.monotonic(),
+        monotonic,
     };
     if cors::is_preflight(head)
         && let Some(answer) = preflight(&judge, head, host, &path, draft)
@@ -197,7 +197,8 @@ async fn try_judge(
         }
         Step::Need(admitted, lookup) => {
             let waiting = Waiting { admitted, lookup, policy: snapshot.policy.clone(), cors };
-            ask(connection, &place, presented, draft, waiting).await?
+            // WHY: boxed, since only the first request with a new key or token asks.
+            Box::pin(ask(connection, &place, presented, draft, waiting)).await?
         }
     };
     draft.permit(&permit);

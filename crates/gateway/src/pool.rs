@@ -113,15 +113,18 @@ impl Pool {
         self.shared.borrow_mut().remove(&(upstream.id, server));
     }
 
-    /// Whose turn it is.
+    /// Whose turn it is; `now_ms` is asked only where there is a choice.
     pub(crate) fn choose(
         &self,
         upstream: &Upstream,
         tried: &[usize],
-        now_ms: u64,
+        now_ms: impl FnOnce() -> u64,
     ) -> Option<usize> {
+        if let Some(only) = upstream.only() {
+            return only.filter(|_| tried.is_empty());
+        }
         let mut turns = self.turns.borrow_mut();
-        upstream.choose(turns.entry(upstream.id).or_default(), tried, now_ms)
+        upstream.choose(turns.entry(upstream.id).or_default(), tried, now_ms())
     }
 
     /// Lets go of what has been idle for too long, and of upstreams that are gone.

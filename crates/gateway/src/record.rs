@@ -7,6 +7,7 @@ use base::{Code, Event, EventId, Kind, Monotonic, Outcome, Phase, RequestId, Uni
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A request's event in the making.
 ///
@@ -17,7 +18,7 @@ pub(crate) struct Draft {
     shard: Rc<Shard>,
     pub(crate) event: Event,
     started: Monotonic,
-    metrics: Option<crate::metrics::RouteMetrics>,
+    route: Option<Arc<access::Route<Act>>>,
     finished: bool,
 }
 
@@ -27,7 +28,7 @@ impl Draft {
             Event::new(EventId::from(id), now, shard.gate.node, Kind::Decision, code::CALLER_GONE);
         event.request_id = Some(id);
         event.outcome = Outcome::Error;
-        Self { shard: shard.clone(), event, started, metrics: None, finished: false }
+        Self { shard: shard.clone(), event, started, route: None, finished: false }
     }
 
     pub(crate) fn id(&self) -> RequestId {
@@ -43,9 +44,9 @@ impl Draft {
         self.event.client_ip = Some(ip);
     }
 
-    pub(crate) fn route(&mut self, route: &access::Route<Act>) {
+    pub(crate) fn route(&mut self, route: &Arc<access::Route<Act>>) {
         self.event.route = Some(route.name.clone());
-        self.metrics = Some(route.act.metrics.clone());
+        self.route = Some(route.clone());
     }
 
     pub(crate) fn permit(&mut self, permit: &Permit<Act>) {
@@ -132,8 +133,8 @@ impl Draft {
             return;
         }
         self.event.latency_us = self.elapsed_us();
-        if let Some(metrics) = &self.metrics {
-            metrics.count(self.event.status, self.event.latency_us);
+        if let Some(route) = &self.route {
+            route.act.metrics.count(self.event.status, self.event.latency_us);
         }
         if self.event.outcome == Outcome::Deny {
             self.shard.gate.metrics.denied(self.event.code.as_str());

@@ -83,6 +83,14 @@ impl Upstream {
         self.servers.get(index)
     }
 
+    /// `None` when there are several servers; else the one, within, if its active check holds.
+    pub(crate) fn only(&self) -> Option<Option<usize>> {
+        match self.servers.as_slice() {
+            [server] => Some(server.healthy.load(Ordering::Relaxed).then_some(0)),
+            _ => None,
+        }
+    }
+
     /// The next server by smooth weighted round robin over those that are up, leaving out `tried`.
     pub(crate) fn choose(
         &self,
@@ -90,10 +98,6 @@ impl Upstream {
         tried: &[usize],
         now_ms: u64,
     ) -> Option<usize> {
-        if self.servers.len() == 1 {
-            let server = self.servers.first()?;
-            return (tried.is_empty() && server.healthy.load(Ordering::Relaxed)).then_some(0);
-        }
         turn.resize(self.servers.len(), 0);
         // Where all are passively out, better a try than a refusal; an active check is believed.
         for passive_too in [true, false] {

@@ -104,7 +104,9 @@ impl Kind {
     pub fn of(token: &str) -> Self {
         if token.starts_with("pcl_") {
             Self::ApiKey
-        } else if token.starts_with("eyJ") && token.bytes().filter(|c| *c == b'.').count() == 2 {
+        } else if token.starts_with("eyJ")
+            && token.split('.').nth(2).is_some_and(|third| !third.contains('.'))
+        {
             Self::Jwt
         } else {
             Self::Opaque

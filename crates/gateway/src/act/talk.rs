@@ -231,8 +231,8 @@ impl<'j, 'u> Conversation<'j, 'u> {
     async fn run<'a>(self, open: Open<'a>) -> (Talked<'a>, bool) {
         let Self { job, sink, mut answering, live } = self;
         let Open { mut draft, source, mut caller } = open;
-        let listener = job.connection.listener.settings();
-        let patience = Patience { source: listener.timeouts.body, sink: listener.timeouts.body };
+        let stall = job.connection.listener.settings().timeouts.body;
+        let patience = Patience { source: stall, sink: stall };
         // INVARIANT: the sink lives no longer than the connection in `talk`, the source no longer than the caller's.
         let mut request = Pump::new(source, sink, job.act().max_body, patience);
         let wait = job.act().timeout.unwrap_or(job.act().upstream.settings.timeout);
@@ -257,7 +257,9 @@ impl<'j, 'u> Conversation<'j, 'u> {
         if head.status == 101 {
             return match (&answering, job.upgrade) {
                 (Answering::H1 { conn, .. }, true) => {
-                    let keep = crate::tunnel::run(job, draft, &head, (caller, conn), live).await;
+                    // WHY: boxed, as is all that few requests come to, so that the others hold less.
+                    let tunnel = crate::tunnel::run(job, draft, &head, (caller, conn), live);
+                    let keep = Box::pin(tunnel).await;
                     (Talked::Over(keep), false)
                 }
                 _ => {
