@@ -19,6 +19,7 @@ mod error;
 mod files;
 mod identity;
 mod keys;
+pub mod oauth;
 mod ports;
 mod records;
 mod sealing;

@@ -138,6 +138,8 @@ pub trait SnapshotSink: Send {
     fn block(&mut self, block: Block);
     /// One address entry.
     fn ip(&mut self, entry: IpEntry);
+    /// One revocation of tokens of `self`.
+    fn revocation(&mut self, revocation: crate::oauth::records::Revocation);
 }
 
 /// Loads everything the gate must know.

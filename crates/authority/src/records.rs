@@ -208,6 +208,16 @@ pub enum Change {
     IpUpserted(IpEntry),
     /// An address entry was removed.
     IpRemoved(IpId),
+    /// Tokens of `self` were revoked.
+    Revoked(crate::oauth::records::Revocation),
+    /// A client was made, changed or removed; its id.
+    ClientChanged(String),
+    /// An account was made or changed; its id.
+    UserChanged(String),
+    /// The signing keys have changed.
+    SigningKeysChanged,
+    /// Trust rules or scopes' words have changed.
+    RulesChanged,
 }
 
 /// A place in the change feed. Places are ordered; the order is not that of commits.

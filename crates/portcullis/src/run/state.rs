@@ -6,6 +6,7 @@ use access::iplist::{IpList, Origin, OverlayEntry, Side};
 use access::live::{Block, BlockKind, Blocks, Keys, StoredKey};
 use access::policy::Policy;
 use access::snapshot::{NamedList, Snapshot, Snapshots};
+use authority::oauth::records::Revocation;
 use authority::{Change, IpEntry, KeyRecord, ShortId, SnapshotSink};
 use base::UnixMs;
 use gateway::Act;
@@ -34,6 +35,7 @@ pub(super) struct Loaded {
     keys: Vec<([u8; 12], StoredKey)>,
     blocks: HashMap<ShortId, authority::Block>,
     ips: HashMap<ShortId, IpEntry>,
+    revocations: Vec<Revocation>,
     scopes: HashMap<Vec<String>, ScopeSet>,
 }
 
@@ -61,6 +63,10 @@ impl SnapshotSink for Loaded {
 
     fn ip(&mut self, entry: IpEntry) {
         self.ips.insert(entry.id, entry);
+    }
+
+    fn revocation(&mut self, revocation: Revocation) {
+        self.revocations.push(revocation);
     }
 }
 
@@ -179,6 +185,11 @@ impl State {
                     lists = true;
                 }
                 Change::IpRemoved(id) => lists |= tables.ips.remove(id).is_some(),
+                Change::Revoked(_)
+                | Change::ClientChanged(_)
+                | Change::UserChanged(_)
+                | Change::SigningKeysChanged
+                | Change::RulesChanged => {}
             }
         }
         let new_blocks = blocks.then(|| Arc::new(tables.gate_blocks()));

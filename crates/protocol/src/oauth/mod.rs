@@ -1,13 +1,19 @@
 //! OAuth 2 documents: scopes, introspection answers, authorization server metadata; and the pure part of an
 //! authorization server: requests, client authentication, answers.
 
+pub mod authorize;
+pub mod claims_request;
 mod discovery;
 pub mod error;
 mod introspection;
 pub mod metadata;
 pub mod params;
+pub mod pkce;
 mod scope;
+pub mod uri;
 
+pub use authorize::{AuthorizationDetails, AuthorizationRequest, RequestFault, ResponseMode};
+pub use claims_request::{ClaimWish, ClaimsRequest};
 pub use discovery::{Discovery, DiscoveryError, is_http_url};
 pub use error::{ErrorCode, OAuthError};
 pub use introspection::{Introspected, Introspection, IntrospectionError};

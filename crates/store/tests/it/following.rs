@@ -39,6 +39,7 @@ impl SnapshotSink for Sink {
     fn ip(&mut self, entry: IpEntry) {
         self.ips.push(entry);
     }
+    fn revocation(&mut self, _: authority::oauth::records::Revocation) {}
 }
 
 pub(crate) async fn changes(follower: &mut Follower) -> store::Batch {

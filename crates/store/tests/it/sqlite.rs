@@ -80,6 +80,7 @@ impl SnapshotSink for Counting {
     }
     fn block(&mut self, _: Block) {}
     fn ip(&mut self, _: IpEntry) {}
+    fn revocation(&mut self, _: authority::oauth::records::Revocation) {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,300 @@
+//! The ports of the authority: each method is one whole intention and one transaction, as everywhere in
+//! [`crate::ports`]. What changes the gate's state returns the number of its feed row.
+
+use super::records::{
+    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, KeyStage,
+    Mac, NewRefresh, PushedRecord, RefreshRecord, Revocation, ScopeRecord, SessionRecord,
+    SigningKeyRecord, TrustRecord, UserRecord,
+};
+use crate::ports::Answer;
+use base::{Event, UnixMs};
+
+/// The next part of a listing by text id: after which id (empty: from the start), how many rows at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextPage {
+    /// Only what comes after this id.
+    pub after: String,
+    /// At most so many rows.
+    pub rows: u32,
+}
+
+/// Keeps clients.
+pub trait ClientStore: Send + Sync {
+    /// Keeps a new client.
+    ///
+    /// # Errors
+    /// `Conflict` when the id exists.
+    fn create_client(&self, client: ClientRecord, event: Event) -> Answer<'_, i64>;
+    /// Replaces a client if it still is as `before`; `None` when it is not. With `revoke`, that is written in the
+    /// same transaction.
+    fn replace_client(
+        &self,
+        before: ClientRecord,
+        after: ClientRecord,
+        revoke: Option<Revocation>,
+        event: Event,
+    ) -> Answer<'_, Option<i64>>;
+    /// Removes a client (RFC 7592 §2.3) with the revocation of all its tokens; `None` when there is none.
+    fn remove_client(
+        &self,
+        id: String,
+        revoke: Revocation,
+        event: Event,
+    ) -> Answer<'_, Option<i64>>;
+    /// One client.
+    fn client(&self, id: String) -> Answer<'_, Option<ClientRecord>>;
+    /// Clients by id.
+    fn clients(&self, page: TextPage) -> Answer<'_, Vec<ClientRecord>>;
+}
+
+/// Keeps people, their sessions and what they agreed to.
+pub trait PeopleStore: Send + Sync {
+    /// Keeps a new account.
+    ///
+    /// # Errors
+    /// `Conflict` when the id or the e-mail exists.
+    fn create_user(&self, user: UserRecord, event: Event) -> Answer<'_, i64>;
+    /// Replaces an account if it still is as `before`; `None` when it is not. With `revoke`, that is written and all
+    /// its sessions end in the same transaction.
+    fn replace_user(
+        &self,
+        before: UserRecord,
+        after: UserRecord,
+        revoke: Option<Revocation>,
+        event: Event,
+    ) -> Answer<'_, Option<i64>>;
+    /// One account.
+    fn user(&self, id: String) -> Answer<'_, Option<UserRecord>>;
+    /// The account with this e-mail, lower case.
+    fn user_by_email(&self, email: String) -> Answer<'_, Option<UserRecord>>;
+    /// Accounts by id.
+    fn users(&self, page: TextPage) -> Answer<'_, Vec<UserRecord>>;
+    /// Keeps a new session.
+    fn create_session(&self, mac: Mac, session: SessionRecord, event: Event) -> Answer<'_, ()>;
+    /// The session with this secret, unless it has expired at `now`.
+    fn session(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<SessionRecord>>;
+    /// Replaces a session's record (a fresh proof of who it is, a client more); whether there was one.
+    fn replace_session(&self, mac: Mac, session: SessionRecord) -> Answer<'_, bool>;
+    /// Ends the session with this id; what it was. The grants given in it go on.
+    fn end_session(&self, id: String, event: Event) -> Answer<'_, Option<SessionRecord>>;
+    /// The sessions of a person.
+    fn sessions(&self, user: String, now: UnixMs) -> Answer<'_, Vec<SessionRecord>>;
+    /// What a person agreed to for a client.
+    fn consent(&self, user: String, client: String) -> Answer<'_, Option<ConsentRecord>>;
+}
+
+/// What is written together with a code.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CodeCompany {
+    /// The pushed request that it answers, which is spent by it.
+    pub pushed: Option<Mac>,
+    /// The consent that is to be remembered.
+    pub consent: Option<ConsentRecord>,
+    /// The session in which it was given, and the client that joins it.
+    pub session: Option<String>,
+}
+
+/// When a refresh token is used, and how long ago its use may lie for the same child to be given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Now.
+    pub now: UnixMs,
+    /// Milliseconds.
+    pub length_ms: i64,
+}
+
+/// What became of a code that was to be redeemed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Redeemed {
+    /// It was good until now, and is spent.
+    Now(GrantRecord),
+    /// It was spent before: the grant is revoked by this very call, and the change has this number in the feed.
+    Twice {
+        /// The grant's id.
+        grant: String,
+        /// The feed row.
+        seq: i64,
+    },
+    /// There is no such code, it has expired, or its grant is dead.
+    Gone,
+}
+
+/// What became of a refresh token that was to be used.
+#[derive(Debug, Clone)]
+pub enum Rotated {
+    /// It was good until now; the child is kept.
+    Now(GrantRecord),
+    /// It was spent within the window: this is the child that was made then, sealed.
+    Same(GrantRecord, Vec<u8>),
+    /// It was spent before: the grant is revoked by this very call.
+    Reused {
+        /// The grant's id.
+        grant: String,
+        /// The feed row.
+        seq: i64,
+    },
+    /// There is no such token, it has expired, or its grant is dead.
+    Gone,
+}
+
+/// Keeps grants and what belongs to them.
+pub trait GrantStore: Send + Sync {
+    /// Keeps a grant, its code, and the consent if it is to be remembered; spends the pushed request.
+    ///
+    /// # Errors
+    /// `Conflict` when the pushed request was spent before (then nothing is written).
+    fn create_code(
+        &self,
+        grant: GrantRecord,
+        code: (Mac, CodeRecord),
+        with: CodeCompany,
+        event: Event,
+    ) -> Answer<'_, ()>;
+    /// The code, spent or not, as long as it is kept; nothing changes.
+    fn code(&self, mac: Mac) -> Answer<'_, Option<(CodeRecord, GrantRecord)>>;
+    /// Spends the code, keeping the first refresh token with it. INVARIANT: of any number of calls, on any
+    /// number of nodes, at most one ever gets `Now`; each later one revokes the grant.
+    fn redeem_code(
+        &self,
+        mac: Mac,
+        refresh: Option<NewRefresh>,
+        now: UnixMs,
+        event: Event,
+    ) -> Answer<'_, Redeemed>;
+    /// Keeps a grant that comes with no code (device, exchange), and its first refresh token.
+    fn create_grant(
+        &self,
+        grant: GrantRecord,
+        refresh: Option<NewRefresh>,
+        event: Event,
+    ) -> Answer<'_, ()>;
+    /// The refresh token and its grant, spent or not, as long as it is kept; nothing changes.
+    fn refresh(&self, mac: Mac) -> Answer<'_, Option<(RefreshRecord, GrantRecord)>>;
+    /// Spends the parent and keeps the child, or gives the child that was made within the window again, or revokes.
+    /// INVARIANT: of any number of calls at once, on any number of nodes, one keeps its child and all others
+    /// within the window get that child.
+    fn rotate_refresh(
+        &self,
+        parent: Mac,
+        child: NewRefresh,
+        within: Window,
+        event: Event,
+    ) -> Answer<'_, Rotated>;
+    /// Moves the idle end of a token that is not rotated; `None` when it or its grant is gone.
+    fn keep_refresh(
+        &self,
+        mac: Mac,
+        expires_at: UnixMs,
+        now: UnixMs,
+        event: Event,
+    ) -> Answer<'_, Option<GrantRecord>>;
+    /// One grant.
+    fn grant(&self, id: String) -> Answer<'_, Option<GrantRecord>>;
+    /// The grants of a person that live at `now`.
+    fn grants_of_user(&self, user: String, now: UnixMs) -> Answer<'_, Vec<GrantRecord>>;
+    /// Revokes a grant with all its tokens until `until`; `None` when there is none.
+    fn revoke_grant(
+        &self,
+        id: String,
+        now: UnixMs,
+        until: UnixMs,
+        event: Event,
+    ) -> Answer<'_, Option<i64>>;
+    /// Writes a revocation (of a token by `jti`, of all tokens of a subject or client).
+    fn revoke(&self, revocation: Revocation, event: Event) -> Answer<'_, i64>;
+    /// The revocation of this kind and value that is in force at `now`.
+    fn revocation(
+        &self,
+        kind: super::records::RevocationKind,
+        value: String,
+        now: UnixMs,
+    ) -> Answer<'_, Option<Revocation>>;
+    /// Keeps an opaque access token.
+    fn put_access(&self, mac: Mac, access: AccessRecord, event: Event) -> Answer<'_, ()>;
+    /// An opaque access token that has not expired at `now`.
+    fn access(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<AccessRecord>>;
+    /// Keeps a pushed request.
+    fn push(&self, mac: Mac, pushed: PushedRecord, event: Event) -> Answer<'_, ()>;
+    /// A pushed request that is neither spent nor expired at `now`.
+    fn pushed(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<PushedRecord>>;
+    /// Takes note of something that may happen once until `until`; whether this was the first time.
+    fn once(&self, what: Mac, until: UnixMs) -> Answer<'_, bool>;
+}
+
+/// What a device's poll finds (RFC 8628 §3.5).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Polled {
+    /// It came too early; the interval has grown by five seconds.
+    TooEarly,
+    /// Nobody has decided.
+    Waiting,
+    /// Somebody has agreed: this is the grant, and the code is spent.
+    Allowed(GrantRecord),
+    /// Somebody has refused.
+    Denied,
+    /// There is no such code for this client, it has expired or is spent.
+    Gone,
+}
+
+/// Keeps device authorizations.
+pub trait DeviceStore: Send + Sync {
+    /// Keeps a new one.
+    ///
+    /// # Errors
+    /// `Conflict` when the user code is in use.
+    fn create_device(&self, mac: Mac, device: DeviceRecord, event: Event) -> Answer<'_, ()>;
+    /// The one with this user code that waits at `now`.
+    fn device_by_user_code(&self, code: String, now: UnixMs) -> Answer<'_, Option<DeviceRecord>>;
+    /// Decides it: with a grant, allowed; without, denied. Whether it still waited.
+    fn decide_device(
+        &self,
+        user_code: String,
+        grant: Option<GrantRecord>,
+        now: UnixMs,
+        event: Event,
+    ) -> Answer<'_, bool>;
+    /// A poll of the device code with this MAC by this client; keeps `refresh` with the grant when it is allowed (its `grant` is set to that).
+    fn poll_device(
+        &self,
+        device: (Mac, String),
+        refresh: Option<NewRefresh>,
+        now: UnixMs,
+        event: Event,
+    ) -> Answer<'_, Polled>;
+}
+
+/// Keeps signing keys, trust rules and scopes' words.
+pub trait AuthorityStore: Send + Sync {
+    /// All signing keys.
+    fn signing_keys(&self) -> Answer<'_, Vec<SigningKeyRecord>>;
+    /// Keeps a new key, unless there is one of its algorithm in the same stage already; whether it is kept, and the feed row.
+    fn add_signing_key(&self, key: SigningKeyRecord, event: Event) -> Answer<'_, Option<i64>>;
+    /// Moves a key from one stage to another (`None`: it is removed), if it stands in the first; the feed row.
+    fn stage_signing_key(
+        &self,
+        kid: String,
+        from: KeyStage,
+        to: Option<KeyStage>,
+        now: UnixMs,
+        event: Event,
+    ) -> Answer<'_, Option<i64>>;
+    /// Keeps a trust rule, replacing the one of the same id.
+    fn put_trust(&self, rule: TrustRecord, event: Event) -> Answer<'_, i64>;
+    /// Removes one; `None` when there is none.
+    fn remove_trust(&self, id: String, event: Event) -> Answer<'_, Option<i64>>;
+    /// All trust rules, by id.
+    fn trusts(&self) -> Answer<'_, Vec<TrustRecord>>;
+    /// Keeps a scope's words.
+    fn put_scope(&self, scope: ScopeRecord, event: Event) -> Answer<'_, i64>;
+    /// Forgets them; `None` when there are none.
+    fn remove_scope(&self, name: String, event: Event) -> Answer<'_, Option<i64>>;
+    /// All scopes with words, by name.
+    fn scopes(&self) -> Answer<'_, Vec<ScopeRecord>>;
+}
+
+/// Everything that the OAuth use cases need.
+pub trait OAuthStore:
+    ClientStore + PeopleStore + GrantStore + DeviceStore + AuthorityStore
+{
+}
+impl<T: ClientStore + PeopleStore + GrantStore + DeviceStore + AuthorityStore> OAuthStore for T {}

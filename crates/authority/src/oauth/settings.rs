@@ -1,0 +1,104 @@
+//! What the configuration says of the authority.
+
+use protocol::Algorithm;
+use std::time::Duration;
+
+/// A protected resource: a route, or several, behind one audience.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// The RFC 8707 identifier: an absolute URI.
+    pub uri: String,
+    /// The scopes that any of its routes asks of `self`, sorted.
+    pub scopes: Vec<String>,
+}
+
+/// Who may register clients by themselves (RFC 7591).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Registration {
+    /// Nobody.
+    #[default]
+    Off,
+    /// Whoever shows an initial access token.
+    Token,
+    /// Everybody, within limits.
+    Open,
+}
+
+/// The authority's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The issuer: an absolute URL without query, fragment or slash at the end.
+    pub issuer: String,
+    /// How access tokens and ID tokens are signed unless a client says otherwise.
+    pub algorithm: Algorithm,
+    /// How long an access token lives; the default of the design is five minutes, an hour at most.
+    pub access_token: Duration,
+    /// How long an ID token lives.
+    pub id_token: Duration,
+    /// How long a code lives; a minute at most.
+    pub code: Duration,
+    /// How long a refresh token may lie unused.
+    pub refresh_idle: Duration,
+    /// How long a grant lives whatever happens.
+    pub refresh_absolute: Duration,
+    /// How long the same parent gets the same child.
+    pub refresh_window: Duration,
+    /// How long a session lives whatever happens.
+    pub session: Duration,
+    /// How long a device code lives.
+    pub device: Duration,
+    /// How long a pushed request lives.
+    pub pushed: Duration,
+    /// Dynamic registration.
+    pub registration: Registration,
+    /// Whether URLs of client ID metadata documents are taken as client ids.
+    pub client_documents: bool,
+    /// How long a signing key is published before it signs, and how long it signs.
+    pub key_published: Duration,
+    /// How long a key signs.
+    pub key_signing: Duration,
+    /// What the gate protects, in the order of its routes.
+    pub resources: Vec<Resource>,
+    /// Further resources that routes do not name (userinfo and the control API are always there).
+    pub extra_audiences: Vec<String>,
+}
+
+/// How long any access token may live: a revocation must be remembered for so long.
+pub const ACCESS_TOKEN_LONGEST: Duration = Duration::from_secs(3600);
+
+impl Settings {
+    /// The defaults of the design for this issuer.
+    pub fn new(issuer: &str) -> Self {
+        let minutes = |n: u64| Duration::from_secs(n * 60);
+        let days = |n: u64| Duration::from_secs(n * 86_400);
+        Self {
+            issuer: issuer.trim_end_matches('/').to_owned(),
+            algorithm: Algorithm::Es256,
+            access_token: minutes(5),
+            id_token: minutes(5),
+            code: Duration::from_secs(60),
+            refresh_idle: days(14),
+            refresh_absolute: days(90),
+            refresh_window: Duration::from_secs(10),
+            session: minutes(12 * 60),
+            device: minutes(10),
+            pushed: Duration::from_secs(90),
+            registration: Registration::Off,
+            client_documents: true,
+            key_published: days(1),
+            key_signing: days(30),
+            resources: Vec::new(),
+            extra_audiences: Vec::new(),
+        }
+    }
+
+    /// The resource identifier of the control API, whose scopes are `admin:*`.
+    pub fn admin_resource(&self) -> String {
+        format!("{}/api", self.issuer)
+    }
+
+    /// The URL of an endpoint below the issuer.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+}
