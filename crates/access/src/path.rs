@@ -7,7 +7,8 @@
 //!
 //! Invariants: a canonical path begins with `/`, is ASCII, has no `.` or `..` segment, no empty segment but
 //! the last, no `;` and no `\`; all its escapes are well-formed, upper case and not of unreserved characters;
-//! decoded once it is valid UTF-8 without control characters. `canonical(canonical(x)) == canonical(x)`.
+//! decoded once it is valid UTF-8 without control characters, no segment ends with a space, and there is nothing
+//! left to decode. `canonical(canonical(x)) == canonical(x)`.
 
 use std::borrow::Cow;
 
@@ -23,9 +24,15 @@ pub enum PathDoubt {
     /// It does not begin with a slash (this includes the empty path and `*`).
     #[error("the path does not begin with a slash")]
     NoSlash,
-    /// A segment is `.` or `..`.
+    /// A segment is `.` or `..`, or holds nothing but dots and spaces.
     #[error("the path has a dot segment")]
     DotSegment,
+    /// A segment ends with `%20`: some servers trim it.
+    #[error("the path has a segment that ends with a space")]
+    TrailingSpace,
+    /// `%25` and two hexadecimal digits: a server that decodes twice reads another path.
+    #[error("the path is escaped twice")]
+    DoubleEscape,
     /// `%2E` stands somewhere.
     #[error("the path has an encoded dot")]
     EncodedDot,
@@ -70,6 +77,8 @@ impl PathDoubt {
         match self {
             Self::NoSlash => "no_slash",
             Self::DotSegment => "dot_segment",
+            Self::TrailingSpace => "trailing_space",
+            Self::DoubleEscape => "double_escape",
             Self::EncodedDot => "encoded_dot",
             Self::EncodedSlash => "encoded_slash",
             Self::EncodedBackslash => "encoded_backslash",
@@ -208,7 +217,32 @@ fn rewrite(path: &[u8], kept: usize) -> Result<String, PathDoubt> {
     if beyond_ascii && std::str::from_utf8(&decode(&out)).is_err() {
         return Err(PathDoubt::NotUtf8);
     }
+    doubt_once_decoded(&out)?;
     String::from_utf8(out).map_err(|_| PathDoubt::NotUtf8)
+}
+
+/// What shows only in the written form: what a server makes of it that trims or decodes more than RFC 3986 does.
+fn doubt_once_decoded(written: &[u8]) -> Result<(), PathDoubt> {
+    let escapes = |at: &[u8]| at.strip_prefix(b"%25").is_some_and(|after| escape(after).is_some());
+    // RFC 3986 §2.4: nothing is decoded twice. Servers behind each other do (`%252e%252e` becomes `..`), and there
+    // is no telling them apart from here.
+    if (0..written.len()).any(|at| written.get(at..).is_some_and(escapes)) {
+        return Err(PathDoubt::DoubleEscape);
+    }
+    for segment in written.split(|byte| *byte == b'/') {
+        let mut bare = segment;
+        while let Some(rest) = bare.strip_prefix(b".").or_else(|| bare.strip_prefix(b"%20")) {
+            bare = rest;
+        }
+        // WHY: Windows trims dots and spaces off the end of a name, so `..%20` is `..` there and `%20` nothing.
+        if bare.is_empty() && segment.contains(&b'%') {
+            return Err(PathDoubt::DotSegment);
+        }
+        if segment.ends_with(b"%20") {
+            return Err(PathDoubt::TrailingSpace);
+        }
+    }
+    Ok(())
 }
 
 /// Writes what the escape of `value` becomes.

@@ -82,8 +82,8 @@ fn segments_are_compared_decoded() {
     check(&["/%40me", "/{x}"], "/@me", Some("/%40me"));
     check(&["/café"], "/caf%C3%A9", Some("/café"));
     check(&["/caf%c3%a9"], "/caf%C3%A9", Some("/caf%c3%a9"));
-    check(&["/a%2541", "/{x}"], "/aA", Some("/{x}"));
-    check(&["/a%2541", "/{x}"], "/a%2541", Some("/a%2541"));
+    check(&["/a%25x", "/{x}"], "/ax", Some("/{x}"));
+    check(&["/a%25x", "/{x}"], "/a%25x", Some("/a%25x"));
 }
 
 #[test]

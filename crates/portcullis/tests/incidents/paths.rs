@@ -87,6 +87,16 @@ fn incident_05_path_traversal() {
     {
         refused(&stage.gate.get(plain, &[]), 400, "path.ambiguous");
     }
+    // What a server behind may trim (Windows) or decode once more leads nowhere either.
+    for doubtful in [
+        "/open/..%20/admin/x",
+        "/open/.%20./x",
+        "/open/x%20",
+        "/open/%252e%252e/admin/x",
+        "/%2561dmin/x",
+    ] {
+        refused(&stage.gate.get(doubtful, &[]), 400, "path.ambiguous");
+    }
     // Dots that are no segments are plain characters.
     for harmless in ["/open/a..b", "/open/...", "/open/.well-known", "/open/v1.2"] {
         assert_eq!(stage.gate.get(harmless, &[]).status, 200, "{harmless}");
@@ -155,7 +165,7 @@ fn incident_06_path_judged_is_path_forwarded() {
         ("/admin/%c3%a9", "/admin/%C3%A9"),
         ("/admin/a%20b", "/admin/a%20b"),
         ("/admin/a%3fb", "/admin/a%3Fb"),
-        ("/admin/%2561", "/admin/%2561"),
+        ("/admin/100%25", "/admin/100%25"),
     ] {
         refused(&stage.gate.get(sent, &[]), 401, "credential.missing");
         refused(&stage.get(sent, &stage.token("read")), 403, "scope.missing");
