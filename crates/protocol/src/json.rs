@@ -34,6 +34,9 @@ pub enum JsonError {
     /// JSON, but not an object.
     #[error("not a JSON object")]
     NotAnObject,
+    /// JSON, but not an array.
+    #[error("not a JSON array")]
+    NotAnArray,
 }
 
 /// Reads one object of at most `max` bytes.
@@ -41,6 +44,24 @@ pub enum JsonError {
 /// # Errors
 /// See [`JsonError`].
 pub fn object(bytes: &[u8], max: usize) -> Result<Object, JsonError> {
+    match value(bytes, max)? {
+        Value::Object(map) => Ok(map),
+        _ => Err(JsonError::NotAnObject),
+    }
+}
+
+/// Reads one array of at most `max` bytes, as strictly as [`object`].
+///
+/// # Errors
+/// See [`JsonError`].
+pub fn array(bytes: &[u8], max: usize) -> Result<Vec<Value>, JsonError> {
+    match value(bytes, max)? {
+        Value::Array(values) => Ok(values),
+        _ => Err(JsonError::NotAnArray),
+    }
+}
+
+fn value(bytes: &[u8], max: usize) -> Result<Value, JsonError> {
     if bytes.len() > max {
         return Err(JsonError::TooLong);
     }
@@ -49,10 +70,7 @@ pub fn object(bytes: &[u8], max: usize) -> Result<Object, JsonError> {
     let value =
         Strict { depth: DEPTH, fault: &fault }.deserialize(&mut reader).map_err(|_| fault.get())?;
     reader.end().map_err(|_| JsonError::Syntax)?;
-    match value {
-        Value::Object(map) => Ok(map),
-        _ => Err(JsonError::NotAnObject),
-    }
+    Ok(value)
 }
 
 #[derive(Clone, Copy)]
@@ -163,6 +181,10 @@ mod tests {
     fn only_one_object_and_nothing_after_it() {
         check("", Some(JsonError::Syntax));
         check("[]", Some(JsonError::NotAnObject));
+        assert_eq!(array(b"[1, {}]", 9).unwrap().len(), 2);
+        assert_eq!(array(b"{}", 9), Err(JsonError::NotAnArray));
+        assert_eq!(array(b"[{\"a\":1,\"a\":1}]", 99), Err(JsonError::Duplicate));
+        assert_eq!(array(b"[] []", 9), Err(JsonError::Syntax));
         check("null", Some(JsonError::NotAnObject));
         check("{} {}", Some(JsonError::Syntax));
         check("{}x", Some(JsonError::Syntax));
