@@ -177,18 +177,28 @@ fn node_version(package: &Path) -> String {
 }
 
 fn install(packages: &[&str]) -> Result<()> {
-    println!("installing {} (apt)", packages.join(", "));
-    apt(&["update", "-q"])?;
+    let names = packages.join(" ");
+    println!("installing {names} (apt)");
+    // One source that does not answer need not be the one that is needed.
+    if let Err(error) = apt(&["update", "-q"]) {
+        eprintln!("{error:#}");
+    }
     let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
     install.extend(packages);
-    apt(&install)
+    apt(&install).with_context(|| {
+        format!("{names} could not be installed; try `apt-get install {names}` by hand")
+    })
 }
 
 fn apt(args: &[&str]) -> Result<()> {
     let mut apt = Command::new("apt-get");
-    apt.current_dir(root()).args(args).stdout(Stdio::null());
-    // A run level at which nothing starts: we want the programs, not their services.
-    apt.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    apt.current_dir(root()).stdout(Stdio::null());
+    // Others install as well: a machine's own upgrades, for one.
+    apt.args(["-o", "DPkg::Lock::Timeout=120"]).args(args);
+    apt.env("DEBIAN_FRONTEND", "noninteractive");
+    // We want the programs, not their services: a run level at which nothing starts, and a systemctl that believes
+    // it is in a chroot.
+    apt.env("RUNLEVEL", "1").env("SYSTEMD_OFFLINE", "1");
     run(&mut apt)
 }
 
