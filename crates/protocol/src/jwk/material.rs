@@ -5,6 +5,7 @@ use super::{roca, small_order};
 use crate::algorithm::Algorithm;
 use crate::b64;
 use crate::json::Object;
+use crate::p256::Gradual;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
@@ -25,7 +26,7 @@ const RSA_EXPONENT_BYTES: usize = 4;
 #[derive(Debug, Clone)]
 pub enum VerifyingKey {
     /// NIST P-256.
-    P256(EcKey<32>),
+    P256(P256Key),
     /// NIST P-384.
     P384(EcKey<48>),
     /// Ed25519.
@@ -40,6 +41,27 @@ pub struct EcKey<const N: usize> {
     x: [u8; N],
     y: [u8; N],
     parsed: ParsedPublicKey,
+}
+
+/// A point on NIST P-256, and the table that it gets when it is much used.
+#[derive(Debug, Clone)]
+pub struct P256Key {
+    point: EcKey<32>,
+    table: Gradual,
+}
+
+impl P256Key {
+    /// The table may only accept; where it does not, the library decides (`docs/adr/0006-fast-p256.md`).
+    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        if self.table.accepts(|| sha256(message), signature) {
+            return true;
+        }
+        let good = self.point.parsed.verify_sig(message, signature).is_ok();
+        if good {
+            self.table.verified(&self.point.x, &self.point.y);
+        }
+        good
+    }
 }
 
 /// An Ed25519 public key.
@@ -65,7 +87,7 @@ impl VerifyingKey {
     pub fn p256(x: [u8; 32], y: [u8; 32]) -> Result<Self, SkipReason> {
         let parsed = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, uncompressed(&x, &y))
             .map_err(|_| SkipReason::NotAPoint)?;
-        Ok(Self::P256(EcKey { x, y, parsed }))
+        Ok(Self::P256(P256Key { point: EcKey { x, y, parsed }, table: Gradual::default() }))
     }
 
     /// The P-384 key with these coordinates.
@@ -142,7 +164,7 @@ impl VerifyingKey {
             return false;
         }
         let parsed = match (self, algorithm) {
-            (Self::P256(key), Algorithm::Es256) => Some(&key.parsed),
+            (Self::P256(key), Algorithm::Es256) => return key.verifies(message, signature),
             (Self::P384(key), Algorithm::Es384) => Some(&key.parsed),
             (Self::Ed25519(key), Algorithm::EdDsa) => Some(&key.parsed),
             (Self::Rsa(key), _) => {
@@ -151,6 +173,14 @@ impl VerifyingKey {
             _ => None,
         };
         parsed.is_some_and(|parsed| parsed.verify_sig(message, signature).is_ok())
+    }
+
+    /// What the table of a P-256 key says alone of `signature`, for tests that compare it with
+    /// [`Self::verifies`]. `None` for other keys.
+    #[doc(hidden)]
+    pub fn accepted_by_table(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
+        let Self::P256(P256Key { point, table }) = self else { return None };
+        Some(table.judged([&point.x, &point.y], sha256(message), signature))
     }
 
     /// The members of its JWK that are required, in the order that RFC 7638 §3 asks for.
@@ -164,7 +194,7 @@ impl VerifyingKey {
             ]
         };
         match self {
-            Self::P256(key) => ec("P-256", &key.x, &key.y),
+            Self::P256(P256Key { point, .. }) => ec("P-256", &point.x, &point.y),
             Self::P384(key) => ec("P-384", &key.x, &key.y),
             Self::Ed25519(key) => vec![
                 ("crv", "Ed25519".to_owned()),

@@ -16,7 +16,7 @@ mod small_order;
 #[cfg(test)]
 mod tests;
 
-pub use material::{EcKey, EdKey, RsaKey, VerifyingKey};
+pub use material::{EcKey, EdKey, P256Key, RsaKey, VerifyingKey};
 pub use read::SkipReason;
 pub use set::{KeySet, SAME_KID_KEYS, Skipped};
 
