@@ -9,6 +9,8 @@
 //! - What is issued can be ended: by token, by grant, by client, by subject.
 //! - Codes, refresh tokens and secrets are known to the store as MACs only.
 
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
 pub mod ports;
 pub mod records;
 pub mod secrets;
