@@ -1,8 +1,5 @@
-//! A store in memory that keeps the ports' promises; for tests here and in crates above.
-//!
-//! Never does: last. Built only for tests and with the feature `memory`.
-//!
-//! Invariant: each method holds the one lock from beginning to end, so that it is one transaction.
+//! A store in memory, for the tests of the use cases. It keeps to the ports' words; what the real one must do under
+//! concurrency is shown by the contract suite of `store`.
 
 use super::ports::{
     AuthorityStore, ClientStore, CodeCompany, DeviceStore, GrantStore, PeopleStore, Polled,
@@ -13,155 +10,160 @@ use super::records::{
     KeyStage, Mac, NewRefresh, PushedRecord, RefreshRecord, Revocation, RevocationKind,
     ScopeRecord, SessionRecord, SigningKeyRecord, TrustRecord, UserRecord,
 };
-use super::settings::ACCESS_TOKEN_LONGEST;
-use crate::error::PortError;
+use super::{Evidence, Parts};
+use crate::PortError;
 use crate::ports::{Answer, AuditLog};
-use crate::records::Change;
-use base::{BoxFuture, Event, UnixMs};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sealing::{MasterKey, Pepper, Sealer};
+use base::{
+    BoxFuture, Clock, Code, Event, FakeClock, Fetch, FetchError, FetchRequest, FetchResponse,
+    NodeId, UnixMs,
+};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+/// Where a refresh token stands: unspent, or spent when for which child.
 #[derive(Debug, Clone)]
-struct KeptRefresh {
-    record: RefreshRecord,
-    sealed: Vec<u8>,
-    /// When it was spent, and for which child.
-    spent: Option<(UnixMs, Mac)>,
+pub(crate) struct KeptRefresh {
+    pub(crate) record: RefreshRecord,
+    pub(crate) sealed: Vec<u8>,
+    pub(crate) child: Option<(UnixMs, Mac)>,
 }
 
+/// All that is kept.
 #[derive(Debug, Default)]
-struct State {
-    clients: BTreeMap<String, ClientRecord>,
-    users: BTreeMap<String, UserRecord>,
-    sessions: BTreeMap<Mac, SessionRecord>,
-    consents: BTreeMap<(String, String), ConsentRecord>,
-    grants: BTreeMap<String, GrantRecord>,
-    codes: BTreeMap<Mac, (CodeRecord, bool)>,
-    refresh: BTreeMap<Mac, KeptRefresh>,
-    revocations: BTreeMap<(RevocationKind, String), Revocation>,
-    access: BTreeMap<Mac, AccessRecord>,
-    pushed: BTreeMap<Mac, PushedRecord>,
-    once: BTreeMap<Mac, UnixMs>,
-    devices: BTreeMap<Mac, DeviceRecord>,
-    keys: Vec<SigningKeyRecord>,
-    trusts: BTreeMap<String, TrustRecord>,
-    scopes: BTreeMap<String, ScopeRecord>,
-    events: Vec<Event>,
-    feed: Vec<Change>,
-    broken: bool,
+pub(crate) struct State {
+    pub(crate) seq: i64,
+    pub(crate) events: Vec<Event>,
+    pub(crate) clients: BTreeMap<String, ClientRecord>,
+    pub(crate) users: BTreeMap<String, UserRecord>,
+    pub(crate) sessions: HashMap<Mac, SessionRecord>,
+    pub(crate) consents: BTreeMap<(String, String), ConsentRecord>,
+    pub(crate) grants: BTreeMap<String, GrantRecord>,
+    pub(crate) codes: HashMap<Mac, (CodeRecord, bool)>,
+    pub(crate) refreshes: HashMap<Mac, KeptRefresh>,
+    pub(crate) access: HashMap<Mac, AccessRecord>,
+    pub(crate) pushed: HashMap<Mac, PushedRecord>,
+    pub(crate) once: HashMap<Mac, UnixMs>,
+    pub(crate) devices: HashMap<Mac, DeviceRecord>,
+    pub(crate) revocations: BTreeMap<(RevocationKind, String), Revocation>,
+    pub(crate) signing: BTreeMap<String, SigningKeyRecord>,
+    pub(crate) trusts: BTreeMap<String, TrustRecord>,
+    pub(crate) scopes: BTreeMap<String, ScopeRecord>,
 }
 
 impl State {
-    /// Appends to the feed and the events; the number of the feed row.
-    fn change(&mut self, change: Change, event: Event) -> i64 {
+    fn note(&mut self, event: Event) -> i64 {
         self.events.push(event);
-        self.feed.push(change);
-        i64::try_from(self.feed.len()).unwrap_or(i64::MAX)
+        self.seq += 1;
+        self.seq
     }
 
-    fn revoked(&mut self, revocation: Revocation, event: Event) -> i64 {
-        let key = (revocation.kind, revocation.value.clone());
-        let kept = self.revocations.entry(key).or_insert_with(|| revocation.clone());
-        if kept.not_before < revocation.not_before {
-            *kept = revocation.clone();
-        }
-        self.change(Change::Revoked(revocation), event)
+    fn revoke(&mut self, revocation: Revocation) {
+        let place = (revocation.kind, revocation.value.clone());
+        self.revocations.insert(place, revocation);
     }
 
-    fn living(&self, grant: &str, now: UnixMs) -> Option<GrantRecord> {
+    fn live(&self, grant: &str, now: UnixMs) -> Option<GrantRecord> {
         let grant = self.grants.get(grant)?;
         (grant.revoked_at.is_none() && now < grant.expires_at).then(|| grant.clone())
     }
 
-    fn end_grant(&mut self, id: &str, now: UnixMs, until: UnixMs, event: Event) -> Option<i64> {
-        let grant = self.grants.get_mut(id)?;
-        grant.revoked_at.get_or_insert(now);
-        let value = id.to_owned();
-        let revocation = Revocation { kind: RevocationKind::Grant, value, not_before: now, until };
-        Some(self.revoked(revocation, event))
+    fn end_grant(&mut self, grant: &str, now: UnixMs) {
+        if let Some(kept) = self.grants.get_mut(grant) {
+            kept.revoked_at.get_or_insert(now);
+        }
+        let value = grant.to_owned();
+        let until = UnixMs(now.0 + 3_630_000);
+        self.revoke(Revocation { kind: RevocationKind::Grant, value, not_before: now, until });
     }
 
-    fn keep_refresh(&mut self, refresh: Option<NewRefresh>) {
-        if let Some(NewRefresh { mac, record, sealed }) = refresh {
-            let kept = KeptRefresh { record, sealed: sealed.expose().clone(), spent: None };
-            self.refresh.insert(mac, kept);
-        }
+    fn keep_refresh(&mut self, refresh: NewRefresh, grant: &str) {
+        let record = RefreshRecord { grant: grant.to_owned(), ..refresh.record };
+        let sealed = refresh.sealed.expose().clone();
+        self.refreshes.insert(refresh.mac, KeptRefresh { record, sealed, child: None });
     }
 }
 
 /// The store.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<State>);
+pub(crate) struct Memory(Mutex<State>);
 
 impl Memory {
-    /// The events so far, which are then forgotten.
-    pub fn take_events(&self) -> Vec<Event> {
-        std::mem::take(&mut self.lock().events)
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
     }
 
-    /// The feed's rows after `seq`.
-    pub fn changes_after(&self, seq: usize) -> Vec<Change> {
-        self.lock().feed.get(seq..).unwrap_or_default().to_vec()
+    /// The codes of the events so far, in their order.
+    pub(crate) fn codes(&self) -> Vec<Code> {
+        self.state().events.iter().map(|event| event.code.clone()).collect()
     }
 
-    /// From now on nothing answers, or (`false`) all is well again.
-    pub fn set_broken(&self, broken: bool) {
-        self.lock().broken = broken;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn run<T: Send + 'static>(
-        &self,
-        act: impl FnOnce(&mut State) -> Result<T, PortError>,
-    ) -> Answer<'static, T> {
-        let mut state = self.lock();
-        let outcome = match state.broken {
-            true => Err(PortError::Unavailable("it is switched off".to_owned())),
-            false => act(&mut state),
-        };
-        Box::pin(std::future::ready(outcome))
+    /// What [`super::OAuth`] is wired from in tests.
+    pub(crate) fn parts(
+        memory: &Arc<Self>,
+        clock: &Arc<FakeClock>,
+        fetch: Arc<dyn Fetch>,
+    ) -> Parts {
+        let master = MasterKey::from_hex(&"5a".repeat(32)).unwrap();
+        Parts {
+            store: memory.clone(),
+            audit: memory.clone(),
+            evidence: memory.clone(),
+            clock: clock.clone() as Arc<dyn Clock>,
+            pepper: Arc::new(Pepper::new([9; 32])),
+            sealer: Arc::new(Sealer::new(&master).unwrap()),
+            fetch,
+            node: NodeId(1),
+        }
     }
 }
 
-fn page<T: Clone>(from: &BTreeMap<String, T>, page: &TextPage) -> Vec<T> {
-    let rows = usize::try_from(page.rows).unwrap_or(usize::MAX);
-    let after = from.iter().filter(|(id, _)| page.after.is_empty() || **id > page.after);
+/// A network on which nothing answers.
+#[derive(Debug)]
+pub(crate) struct NoNetwork;
+
+impl Fetch for NoNetwork {
+    fn fetch(&self, _: FetchRequest) -> BoxFuture<'_, Result<FetchResponse, FetchError>> {
+        Box::pin(async { Err(FetchError::Unreachable("there is no network".to_owned())) })
+    }
+}
+
+fn done<T: Send + 'static>(value: T) -> Answer<'static, T> {
+    Box::pin(async move { Ok(value) })
+}
+
+fn conflict<T: Send + 'static>() -> Answer<'static, T> {
+    Box::pin(async { Err(PortError::Conflict) })
+}
+
+fn page<T: Clone>(of: &BTreeMap<String, T>, page: &TextPage) -> Vec<T> {
+    let rows = usize::try_from(page.rows).unwrap_or(0);
+    let after = of.iter().filter(|(id, _)| **id > page.after);
     after.take(rows).map(|(_, record)| record.clone()).collect()
-}
-
-fn after(now: UnixMs) -> UnixMs {
-    now.plus(ACCESS_TOKEN_LONGEST).plus(base::limits::CLOCK_SKEW)
 }
 
 impl AuditLog for Memory {
     fn record(&self, event: Event) -> Answer<'_, ()> {
-        self.run(|state| {
-            state.events.push(event);
-            Ok(())
-        })
+        self.state().note(event);
+        done(())
     }
 }
 
-impl super::Evidence for Memory {
+impl Evidence for Memory {
     fn record_synced(&self, event: Event) -> BoxFuture<'_, Result<(), String>> {
-        let recorded = self.record(event);
-        Box::pin(async move { recorded.await.map_err(|error| error.to_string()) })
+        self.state().note(event);
+        Box::pin(async { Ok(()) })
     }
 }
 
 impl ClientStore for Memory {
     fn create_client(&self, client: ClientRecord, event: Event) -> Answer<'_, i64> {
-        self.run(|state| {
-            if state.clients.contains_key(&client.id) {
-                return Err(PortError::Conflict);
-            }
-            let id = client.id.clone();
-            state.clients.insert(id.clone(), client);
-            Ok(state.change(Change::ClientChanged(id), event))
-        })
+        let mut state = self.state();
+        if state.clients.contains_key(&client.id) {
+            return conflict();
+        }
+        state.clients.insert(client.id.clone(), client);
+        done(state.note(event))
     }
 
     fn replace_client(
@@ -171,18 +173,15 @@ impl ClientStore for Memory {
         revoke: Option<Revocation>,
         event: Event,
     ) -> Answer<'_, Option<i64>> {
-        self.run(|state| {
-            if state.clients.get(&before.id) != Some(&before) {
-                return Ok(None);
-            }
-            if let Some(revocation) = revoke {
-                state.revoked(revocation, event.clone());
-                state.events.pop();
-            }
-            let id = after.id.clone();
-            state.clients.insert(id.clone(), after);
-            Ok(Some(state.change(Change::ClientChanged(id), event)))
-        })
+        let mut state = self.state();
+        if state.clients.get(&before.id) != Some(&before) {
+            return done(None);
+        }
+        state.clients.insert(before.id, after);
+        if let Some(revocation) = revoke {
+            state.revoke(revocation);
+        }
+        done(Some(state.note(event)))
     }
 
     fn remove_client(
@@ -191,37 +190,32 @@ impl ClientStore for Memory {
         revoke: Revocation,
         event: Event,
     ) -> Answer<'_, Option<i64>> {
-        self.run(|state| {
-            if state.clients.remove(&id).is_none() {
-                return Ok(None);
-            }
-            state.revoked(revoke, event.clone());
-            state.events.pop();
-            state.grants.retain(|_, grant| grant.client != id);
-            Ok(Some(state.change(Change::ClientChanged(id), event)))
-        })
+        let mut state = self.state();
+        if state.clients.remove(&id).is_none() {
+            return done(None);
+        }
+        state.revoke(revoke);
+        done(Some(state.note(event)))
     }
 
     fn client(&self, id: String) -> Answer<'_, Option<ClientRecord>> {
-        self.run(|state| Ok(state.clients.get(&id).cloned()))
+        done(self.state().clients.get(&id).cloned())
     }
 
-    fn clients(&self, from: TextPage) -> Answer<'_, Vec<ClientRecord>> {
-        self.run(|state| Ok(page(&state.clients, &from)))
+    fn clients(&self, wanted: TextPage) -> Answer<'_, Vec<ClientRecord>> {
+        done(page(&self.state().clients, &wanted))
     }
 }
 
 impl PeopleStore for Memory {
     fn create_user(&self, user: UserRecord, event: Event) -> Answer<'_, i64> {
-        self.run(|state| {
-            let taken = |own: &UserRecord| own.id == user.id || own.email == user.email;
-            if state.users.values().any(taken) {
-                return Err(PortError::Conflict);
-            }
-            let id = user.id.clone();
-            state.users.insert(id.clone(), user);
-            Ok(state.change(Change::UserChanged(id), event))
-        })
+        let mut state = self.state();
+        let taken = |other: &UserRecord| other.id == user.id || other.email == user.email;
+        if state.users.values().any(taken) {
+            return conflict();
+        }
+        state.users.insert(user.id.clone(), user);
+        done(state.note(event))
     }
 
     fn replace_user(
@@ -231,72 +225,71 @@ impl PeopleStore for Memory {
         revoke: Option<Revocation>,
         event: Event,
     ) -> Answer<'_, Option<i64>> {
-        self.run(|state| {
-            if state.users.get(&before.id) != Some(&before) {
-                return Ok(None);
-            }
-            if let Some(revocation) = revoke {
-                state.revoked(revocation, event.clone());
-                state.events.pop();
-                state.sessions.retain(|_, session| session.user != before.id);
-            }
-            let id = after.id.clone();
-            state.users.insert(id.clone(), after);
-            Ok(Some(state.change(Change::UserChanged(id), event)))
-        })
+        let mut state = self.state();
+        if state.users.get(&before.id) != Some(&before) {
+            return done(None);
+        }
+        if let Some(revocation) = revoke {
+            state.revoke(revocation);
+            state.sessions.retain(|_, session| session.user != before.id);
+        }
+        state.users.insert(before.id, after);
+        done(Some(state.note(event)))
     }
 
     fn user(&self, id: String) -> Answer<'_, Option<UserRecord>> {
-        self.run(|state| Ok(state.users.get(&id).cloned()))
+        done(self.state().users.get(&id).cloned())
     }
 
     fn user_by_email(&self, email: String) -> Answer<'_, Option<UserRecord>> {
-        self.run(|state| Ok(state.users.values().find(|user| user.email == email).cloned()))
+        done(self.state().users.values().find(|user| user.email == email).cloned())
     }
 
-    fn users(&self, from: TextPage) -> Answer<'_, Vec<UserRecord>> {
-        self.run(|state| Ok(page(&state.users, &from)))
+    fn users(&self, wanted: TextPage) -> Answer<'_, Vec<UserRecord>> {
+        done(page(&self.state().users, &wanted))
     }
 
     fn create_session(&self, mac: Mac, session: SessionRecord, event: Event) -> Answer<'_, ()> {
-        self.run(|state| {
-            state.sessions.insert(mac, session);
-            state.events.push(event);
-            Ok(())
-        })
+        let mut state = self.state();
+        if state.sessions.values().any(|other| other.id == session.id) {
+            return conflict();
+        }
+        state.sessions.insert(mac, session);
+        state.note(event);
+        done(())
     }
 
     fn session(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<SessionRecord>> {
-        self.run(|state| {
-            Ok(state.sessions.get(&mac).filter(|session| now < session.expires_at).cloned())
-        })
+        done(self.state().sessions.get(&mac).filter(|it| now < it.expires_at).cloned())
     }
 
     fn replace_session(&self, mac: Mac, session: SessionRecord) -> Answer<'_, bool> {
-        self.run(|state| {
-            let kept = state.sessions.get_mut(&mac);
-            Ok(kept.map(|kept| *kept = session).is_some())
-        })
+        let mut state = self.state();
+        let kept = state.sessions.contains_key(&mac);
+        if kept {
+            state.sessions.insert(mac, session);
+        }
+        done(kept)
     }
 
     fn end_session(&self, id: String, event: Event) -> Answer<'_, Option<SessionRecord>> {
-        self.run(|state| {
-            let found = state.sessions.iter().find(|(_, session)| session.id == id);
-            let Some(mac) = found.map(|(mac, _)| *mac) else { return Ok(None) };
-            state.events.push(event);
-            Ok(state.sessions.remove(&mac))
-        })
+        let mut state = self.state();
+        let mac = state.sessions.iter().find(|(_, it)| it.id == id).map(|(mac, _)| *mac);
+        let ended = mac.and_then(|mac| state.sessions.remove(&mac));
+        if ended.is_some() {
+            state.note(event);
+        }
+        done(ended)
     }
 
     fn sessions(&self, user: String, now: UnixMs) -> Answer<'_, Vec<SessionRecord>> {
-        self.run(|state| {
-            let own = |session: &&SessionRecord| session.user == user && now < session.expires_at;
-            Ok(state.sessions.values().filter(own).cloned().collect())
-        })
+        let state = self.state();
+        let of = state.sessions.values().filter(|it| it.user == user && now < it.expires_at);
+        done(of.cloned().collect())
     }
 
     fn consent(&self, user: String, client: String) -> Answer<'_, Option<ConsentRecord>> {
-        self.run(|state| Ok(state.consents.get(&(user, client)).cloned()))
+        done(self.state().consents.get(&(user, client)).cloned())
     }
 }
 
@@ -308,33 +301,31 @@ impl GrantStore for Memory {
         with: CodeCompany,
         event: Event,
     ) -> Answer<'_, ()> {
-        self.run(|state| {
-            if with.pushed.is_some_and(|pushed| state.pushed.remove(&pushed).is_none()) {
-                return Err(PortError::Conflict);
-            }
-            if let Some(consent) = with.consent {
-                state.consents.insert((consent.user.clone(), consent.client.clone()), consent);
-            }
-            let session =
-                state.sessions.values_mut().find(|own| Some(&own.id) == with.session.as_ref());
-            if let Some(session) = session.filter(|own| !own.clients.contains(&grant.client)) {
-                session.clients.push(grant.client.clone());
-            }
-            state.grants.insert(grant.id.clone(), grant);
-            state.codes.insert(mac, (code, false));
-            state.events.push(event);
-            Ok(())
-        })
+        let mut state = self.state();
+        if with.pushed.is_some_and(|pushed| state.pushed.remove(&pushed).is_none()) {
+            return conflict();
+        }
+        if let Some(consent) = with.consent {
+            state.consents.insert((consent.user.clone(), consent.client.clone()), consent);
+        }
+        if let Some(id) = with.session
+            && let Some(session) = state.sessions.values_mut().find(|session| session.id == id)
+            && !session.clients.contains(&grant.client)
+        {
+            session.clients.push(grant.client.clone());
+        }
+        state.grants.insert(grant.id.clone(), grant);
+        state.codes.insert(mac, (code, false));
+        state.note(event);
+        done(())
     }
 
     fn code(&self, mac: Mac) -> Answer<'_, Option<(CodeRecord, GrantRecord)>> {
-        self.run(|state| {
-            let code = state.codes.get(&mac).map(|(code, _)| code.clone());
-            Ok(code.and_then(|code| {
-                let grant = state.grants.get(&code.grant)?.clone();
-                Some((code, grant))
-            }))
-        })
+        let state = self.state();
+        let kept = state.codes.get(&mac).and_then(|(code, _)| {
+            state.grants.get(&code.grant).map(|grant| (code.clone(), grant.clone()))
+        });
+        done(kept)
     }
 
     fn redeem_code(
@@ -344,26 +335,24 @@ impl GrantStore for Memory {
         now: UnixMs,
         event: Event,
     ) -> Answer<'_, Redeemed> {
-        self.run(|state| {
-            let Some((code, spent)) = state.codes.get(&mac).cloned() else {
-                return Ok(Redeemed::Gone);
-            };
-            if spent {
-                let event = Event { code: base::code::CODE_REUSED, ..event };
-                let seq = state.end_grant(&code.grant, now, after(now), event);
-                return Ok(
-                    seq.map_or(Redeemed::Gone, |seq| Redeemed::Twice { grant: code.grant, seq })
-                );
-            }
-            let Some(grant) = state.living(&code.grant, now).filter(|_| now < code.expires_at)
-            else {
-                return Ok(Redeemed::Gone);
-            };
-            state.codes.insert(mac, (code, true));
-            state.keep_refresh(refresh);
-            state.events.push(event);
-            Ok(Redeemed::Now(grant))
-        })
+        let mut state = self.state();
+        let Some((code, spent)) = state.codes.get(&mac).cloned() else {
+            return done(Redeemed::Gone);
+        };
+        if spent {
+            state.end_grant(&code.grant, now);
+            let seq = state.note(event);
+            return done(Redeemed::Twice { grant: code.grant, seq });
+        }
+        let Some(grant) = state.live(&code.grant, now).filter(|_| now < code.expires_at) else {
+            return done(Redeemed::Gone);
+        };
+        state.codes.insert(mac, (code, true));
+        if let Some(refresh) = refresh {
+            state.keep_refresh(refresh, &grant.id);
+        }
+        state.note(event);
+        done(Redeemed::Now(grant))
     }
 
     fn create_grant(
@@ -372,22 +361,22 @@ impl GrantStore for Memory {
         refresh: Option<NewRefresh>,
         event: Event,
     ) -> Answer<'_, ()> {
-        self.run(|state| {
-            state.grants.insert(grant.id.clone(), grant);
-            state.keep_refresh(refresh);
-            state.events.push(event);
-            Ok(())
-        })
+        let mut state = self.state();
+        if let Some(refresh) = refresh {
+            state.keep_refresh(refresh, &grant.id);
+        }
+        state.grants.insert(grant.id.clone(), grant);
+        state.note(event);
+        done(())
     }
 
     fn refresh(&self, mac: Mac) -> Answer<'_, Option<(RefreshRecord, GrantRecord)>> {
-        self.run(|state| {
-            let record = state.refresh.get(&mac).map(|kept| kept.record.clone());
-            Ok(record.and_then(|record| {
-                let grant = state.grants.get(&record.grant)?.clone();
-                Some((record, grant))
-            }))
-        })
+        let state = self.state();
+        let kept = state.refreshes.get(&mac).and_then(|kept| {
+            let grant = state.grants.get(&kept.record.grant)?;
+            Some((kept.record.clone(), grant.clone()))
+        });
+        done(kept)
     }
 
     fn rotate_refresh(
@@ -397,32 +386,33 @@ impl GrantStore for Memory {
         within: Window,
         event: Event,
     ) -> Answer<'_, Rotated> {
-        self.run(|state| {
-            let now = within.now;
-            let Some(kept) = state.refresh.get(&parent).cloned() else { return Ok(Rotated::Gone) };
-            let Some(grant) = state.living(&kept.record.grant, now) else {
-                return Ok(Rotated::Gone);
-            };
-            match kept.spent {
-                None if now >= kept.record.expires_at => Ok(Rotated::Gone),
-                None => {
-                    let spent = Some((now, child.mac));
-                    state.refresh.insert(parent, KeptRefresh { spent, ..kept });
-                    state.keep_refresh(Some(child));
-                    state.events.push(event);
-                    Ok(Rotated::Now(grant))
-                }
-                Some((at, child)) if now.0.saturating_sub(at.0) <= within.length_ms => {
-                    let sealed = state.refresh.get(&child).map(|child| child.sealed.clone());
-                    Ok(sealed.map_or(Rotated::Gone, |sealed| Rotated::Same(grant, sealed)))
-                }
-                Some(_) => {
-                    let event = Event { code: base::code::REFRESH_REUSED, ..event };
-                    let seq = state.end_grant(&grant.id, now, after(now), event);
-                    Ok(seq.map_or(Rotated::Gone, |seq| Rotated::Reused { grant: grant.id, seq }))
-                }
+        let mut state = self.state();
+        let Some(kept) = state.refreshes.get(&parent).cloned() else {
+            return done(Rotated::Gone);
+        };
+        let live = state.live(&kept.record.grant, within.now);
+        let Some(grant) = live.filter(|_| within.now < kept.record.expires_at) else {
+            return done(Rotated::Gone);
+        };
+        match kept.child {
+            None => {
+                let mac = child.mac;
+                state.keep_refresh(child, &grant.id);
+                let spent = KeptRefresh { child: Some((within.now, mac)), ..kept };
+                state.refreshes.insert(parent, spent);
+                state.note(event);
+                done(Rotated::Now(grant))
             }
-        })
+            Some((at, mac)) if within.now.0 - at.0 <= within.length_ms => {
+                let sealed = state.refreshes.get(&mac).map(|it| it.sealed.clone());
+                done(sealed.map_or(Rotated::Gone, |sealed| Rotated::Same(grant, sealed)))
+            }
+            Some(_) => {
+                state.end_grant(&grant.id, within.now);
+                let seq = state.note(event);
+                done(Rotated::Reused { grant: grant.id, seq })
+            }
+        }
     }
 
     fn keep_refresh(
@@ -432,42 +422,48 @@ impl GrantStore for Memory {
         now: UnixMs,
         event: Event,
     ) -> Answer<'_, Option<GrantRecord>> {
-        self.run(|state| {
-            let Some(kept) = state.refresh.get(&mac).cloned() else { return Ok(None) };
-            let grant = state.living(&kept.record.grant, now);
-            if grant.is_some() && now < kept.record.expires_at && kept.spent.is_none() {
-                let record = RefreshRecord { expires_at, ..kept.record };
-                state.refresh.insert(mac, KeptRefresh { record, ..kept });
-                state.events.push(event);
-                return Ok(grant);
-            }
-            Ok(None)
-        })
+        let mut state = self.state();
+        let Some(kept) = state.refreshes.get(&mac).cloned() else { return done(None) };
+        let live = state.live(&kept.record.grant, now);
+        let grant = live.filter(|_| now < kept.record.expires_at && kept.child.is_none());
+        if grant.is_some() {
+            let record = RefreshRecord { expires_at, ..kept.record.clone() };
+            state.refreshes.insert(mac, KeptRefresh { record, ..kept });
+            state.note(event);
+        }
+        done(grant)
     }
 
     fn grant(&self, id: String) -> Answer<'_, Option<GrantRecord>> {
-        self.run(|state| Ok(state.grants.get(&id).cloned()))
+        done(self.state().grants.get(&id).cloned())
     }
 
     fn grants_of_user(&self, user: String, now: UnixMs) -> Answer<'_, Vec<GrantRecord>> {
-        self.run(|state| {
-            let own = state.grants.values().filter(|it| it.user.as_deref() == Some(&*user));
-            Ok(own.filter(|it| it.revoked_at.is_none() && now < it.expires_at).cloned().collect())
-        })
+        let state = self.state();
+        let of = state.grants.values().filter(|it| it.user.as_ref() == Some(&user));
+        let live = of.filter(|it| it.revoked_at.is_none() && now < it.expires_at);
+        done(live.cloned().collect())
     }
 
     fn revoke_grant(
         &self,
         id: String,
         now: UnixMs,
-        until: UnixMs,
+        _: UnixMs,
         event: Event,
     ) -> Answer<'_, Option<i64>> {
-        self.run(|state| Ok(state.end_grant(&id, now, until, event)))
+        let mut state = self.state();
+        if !state.grants.contains_key(&id) {
+            return done(None);
+        }
+        state.end_grant(&id, now);
+        done(Some(state.note(event)))
     }
 
     fn revoke(&self, revocation: Revocation, event: Event) -> Answer<'_, i64> {
-        self.run(|state| Ok(state.revoked(revocation, event)))
+        let mut state = self.state();
+        state.revoke(revocation);
+        done(state.note(event))
     }
 
     fn revocation(
@@ -476,60 +472,54 @@ impl GrantStore for Memory {
         value: String,
         now: UnixMs,
     ) -> Answer<'_, Option<Revocation>> {
-        self.run(|state| {
-            let found = state.revocations.get(&(kind, value));
-            Ok(found.filter(|it| now < it.until).cloned())
-        })
+        let state = self.state();
+        done(state.revocations.get(&(kind, value)).filter(|it| now < it.until).cloned())
     }
 
     fn put_access(&self, mac: Mac, access: AccessRecord, event: Event) -> Answer<'_, ()> {
-        self.run(|state| {
-            state.access.insert(mac, access);
-            state.events.push(event);
-            Ok(())
-        })
+        let mut state = self.state();
+        state.access.insert(mac, access);
+        state.note(event);
+        done(())
     }
 
     fn access(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<AccessRecord>> {
-        self.run(|state| Ok(state.access.get(&mac).filter(|it| now < it.expires_at).cloned()))
+        done(self.state().access.get(&mac).filter(|it| now < it.expires_at).cloned())
     }
 
     fn push(&self, mac: Mac, pushed: PushedRecord, event: Event) -> Answer<'_, ()> {
-        self.run(|state| {
-            state.pushed.insert(mac, pushed);
-            state.events.push(event);
-            Ok(())
-        })
+        let mut state = self.state();
+        state.pushed.insert(mac, pushed);
+        state.note(event);
+        done(())
     }
 
     fn pushed(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<PushedRecord>> {
-        self.run(|state| Ok(state.pushed.get(&mac).filter(|it| now < it.expires_at).cloned()))
+        done(self.state().pushed.get(&mac).filter(|it| now < it.expires_at).cloned())
     }
 
     fn once(&self, what: Mac, until: UnixMs) -> Answer<'_, bool> {
-        self.run(|state| Ok(state.once.insert(what, until).is_none()))
+        done(self.state().once.insert(what, until).is_none())
     }
 }
 
 impl DeviceStore for Memory {
     fn create_device(&self, mac: Mac, device: DeviceRecord, event: Event) -> Answer<'_, ()> {
-        self.run(|state| {
-            if state.devices.values().any(|own| own.user_code == device.user_code) {
-                return Err(PortError::Conflict);
-            }
-            state.devices.insert(mac, device);
-            state.events.push(event);
-            Ok(())
-        })
+        let mut state = self.state();
+        if state.devices.values().any(|other| other.user_code == device.user_code) {
+            return conflict();
+        }
+        state.devices.insert(mac, device);
+        state.note(event);
+        done(())
     }
 
     fn device_by_user_code(&self, code: String, now: UnixMs) -> Answer<'_, Option<DeviceRecord>> {
-        self.run(|state| {
-            let waits = |own: &&DeviceRecord| {
-                own.user_code == code && own.state == DeviceState::Waiting && now < own.expires_at
-            };
-            Ok(state.devices.values().find(waits).cloned())
-        })
+        let state = self.state();
+        let waits = |it: &&DeviceRecord| {
+            it.user_code == code && it.state == DeviceState::Waiting && now < it.expires_at
+        };
+        done(state.devices.values().find(waits).cloned())
     }
 
     fn decide_device(
@@ -539,22 +529,21 @@ impl DeviceStore for Memory {
         now: UnixMs,
         event: Event,
     ) -> Answer<'_, bool> {
-        self.run(|state| {
-            let waits = |own: &&mut DeviceRecord| {
-                own.user_code == user_code
-                    && own.state == DeviceState::Waiting
-                    && now < own.expires_at
-            };
-            let Some(device) = state.devices.values_mut().find(waits) else { return Ok(false) };
-            device.state = grant.as_ref().map_or(DeviceState::Denied, |grant| {
-                DeviceState::Allowed { grant: grant.id.clone() }
-            });
-            if let Some(grant) = grant {
-                state.grants.insert(grant.id.clone(), grant);
-            }
-            state.events.push(event);
-            Ok(true)
-        })
+        let mut state = self.state();
+        let decided = match &grant {
+            Some(grant) => DeviceState::Allowed { grant: grant.id.clone() },
+            None => DeviceState::Denied,
+        };
+        let waiting = state.devices.values_mut().find(|it| {
+            it.user_code == user_code && it.state == DeviceState::Waiting && now < it.expires_at
+        });
+        let Some(device) = waiting else { return done(false) };
+        device.state = decided;
+        if let Some(grant) = grant {
+            state.grants.insert(grant.id.clone(), grant);
+        }
+        state.note(event);
+        done(true)
     }
 
     fn poll_device(
@@ -564,57 +553,47 @@ impl DeviceStore for Memory {
         now: UnixMs,
         event: Event,
     ) -> Answer<'_, Polled> {
-        self.run(|state| {
-            let own = state.devices.get(&mac).filter(|own| own.client == client);
-            let Some(mut device) = own.filter(|own| now < own.expires_at).cloned() else {
-                return Ok(Polled::Gone);
-            };
-            let early = now < device.next_poll_at;
-            if early && device.state == DeviceState::Waiting {
-                device.interval_seconds = device.interval_seconds.saturating_add(5);
+        let mut state = self.state();
+        let Some(device) = state.devices.get_mut(&mac) else { return done(Polled::Gone) };
+        if device.client != client || now >= device.expires_at {
+            return done(Polled::Gone);
+        }
+        if now < device.next_poll_at {
+            device.interval_seconds += 5;
+            device.next_poll_at = UnixMs(now.0 + i64::from(device.interval_seconds) * 1000);
+            return done(Polled::TooEarly);
+        }
+        device.next_poll_at = UnixMs(now.0 + i64::from(device.interval_seconds) * 1000);
+        match device.state.clone() {
+            DeviceState::Waiting => done(Polled::Waiting),
+            DeviceState::Denied => done(Polled::Denied),
+            DeviceState::Redeemed => done(Polled::Gone),
+            DeviceState::Allowed { grant } => {
+                device.state = DeviceState::Redeemed;
+                let Some(grant) = state.live(&grant, now) else { return done(Polled::Gone) };
+                if let Some(refresh) = refresh {
+                    state.keep_refresh(refresh, &grant.id);
+                }
+                state.note(event);
+                done(Polled::Allowed(grant))
             }
-            let wait = std::time::Duration::from_secs(device.interval_seconds.into());
-            device.next_poll_at = now.plus(wait);
-            let polled = match device.state.clone() {
-                DeviceState::Waiting if early => Polled::TooEarly,
-                DeviceState::Waiting => Polled::Waiting,
-                DeviceState::Denied => Polled::Denied,
-                DeviceState::Redeemed => Polled::Gone,
-                DeviceState::Allowed { grant } => match state.living(&grant, now) {
-                    None => Polled::Gone,
-                    Some(found) => {
-                        device.state = DeviceState::Redeemed;
-                        let refresh = refresh.map(|mut it| {
-                            it.record.grant = grant;
-                            it
-                        });
-                        state.keep_refresh(refresh);
-                        state.events.push(event);
-                        Polled::Allowed(found)
-                    }
-                },
-            };
-            state.devices.insert(mac, device);
-            Ok(polled)
-        })
+        }
     }
 }
 
 impl AuthorityStore for Memory {
     fn signing_keys(&self) -> Answer<'_, Vec<SigningKeyRecord>> {
-        self.run(|state| Ok(state.keys.clone()))
+        done(self.state().signing.values().cloned().collect())
     }
 
     fn add_signing_key(&self, key: SigningKeyRecord, event: Event) -> Answer<'_, Option<i64>> {
-        self.run(|state| {
-            let same =
-                |own: &SigningKeyRecord| own.algorithm == key.algorithm && own.stage == key.stage;
-            if state.keys.iter().any(same) {
-                return Ok(None);
-            }
-            state.keys.push(key);
-            Ok(Some(state.change(Change::SigningKeysChanged, event)))
-        })
+        let mut state = self.state();
+        let same = |it: &SigningKeyRecord| it.algorithm == key.algorithm && it.stage == key.stage;
+        if state.signing.values().any(same) {
+            return done(None);
+        }
+        state.signing.insert(key.kid.clone(), key);
+        done(Some(state.note(event)))
     }
 
     fn stage_signing_key(
@@ -625,53 +604,52 @@ impl AuthorityStore for Memory {
         now: UnixMs,
         event: Event,
     ) -> Answer<'_, Option<i64>> {
-        self.run(|state| {
-            let place = state.keys.iter().position(|own| own.kid == kid && own.stage == from);
-            let Some(place) = place else { return Ok(None) };
-            match (to, state.keys.get_mut(place)) {
-                (Some(stage), Some(key)) => {
-                    key.stage = stage;
-                    key.since = now;
-                }
-                _ => drop(state.keys.remove(place)),
+        let mut state = self.state();
+        let Some(key) = state.signing.get_mut(&kid).filter(|key| key.stage == from) else {
+            return done(None);
+        };
+        match to {
+            Some(stage) => (key.stage, key.since) = (stage, now),
+            None => {
+                state.signing.remove(&kid);
             }
-            Ok(Some(state.change(Change::SigningKeysChanged, event)))
-        })
+        }
+        done(Some(state.note(event)))
     }
 
     fn put_trust(&self, rule: TrustRecord, event: Event) -> Answer<'_, i64> {
-        self.run(|state| {
-            state.trusts.insert(rule.id.clone(), rule);
-            Ok(state.change(Change::RulesChanged, event))
-        })
+        let mut state = self.state();
+        state.trusts.insert(rule.id.clone(), rule);
+        done(state.note(event))
     }
 
     fn remove_trust(&self, id: String, event: Event) -> Answer<'_, Option<i64>> {
-        self.run(|state| {
-            let gone = state.trusts.remove(&id);
-            Ok(gone.map(|_| state.change(Change::RulesChanged, event)))
-        })
+        let mut state = self.state();
+        match state.trusts.remove(&id) {
+            None => done(None),
+            Some(_) => done(Some(state.note(event))),
+        }
     }
 
     fn trusts(&self) -> Answer<'_, Vec<TrustRecord>> {
-        self.run(|state| Ok(state.trusts.values().cloned().collect()))
+        done(self.state().trusts.values().cloned().collect())
     }
 
     fn put_scope(&self, scope: ScopeRecord, event: Event) -> Answer<'_, i64> {
-        self.run(|state| {
-            state.scopes.insert(scope.name.clone(), scope);
-            Ok(state.change(Change::RulesChanged, event))
-        })
+        let mut state = self.state();
+        state.scopes.insert(scope.name.clone(), scope);
+        done(state.note(event))
     }
 
     fn remove_scope(&self, name: String, event: Event) -> Answer<'_, Option<i64>> {
-        self.run(|state| {
-            let gone = state.scopes.remove(&name);
-            Ok(gone.map(|_| state.change(Change::RulesChanged, event)))
-        })
+        let mut state = self.state();
+        match state.scopes.remove(&name) {
+            None => done(None),
+            Some(_) => done(Some(state.note(event))),
+        }
     }
 
     fn scopes(&self) -> Answer<'_, Vec<ScopeRecord>> {
-        self.run(|state| Ok(state.scopes.values().cloned().collect()))
+        done(self.state().scopes.values().cloned().collect())
     }
 }
