@@ -3,12 +3,14 @@
 
 pub mod authorize;
 pub mod claims_request;
+pub mod client_auth;
 mod discovery;
 pub mod error;
 mod introspection;
 pub mod metadata;
 pub mod params;
 pub mod pkce;
+pub mod redirect;
 mod scope;
 pub mod uri;
 
