@@ -1,6 +1,8 @@
 //! The vector suites.
 
 #[cfg(test)]
+mod ecdsa;
+#[cfg(test)]
 mod rfc7520;
 #[cfg(test)]
 mod vectors;

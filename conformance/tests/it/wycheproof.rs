@@ -77,9 +77,26 @@ fn accepted(group: &Group, token: &str) -> bool {
         None => set_of(keys),
     };
     let keys = KeySet::parse(&document).unwrap();
-    Compact::parse(token.as_bytes(), CREDENTIAL_BYTES)
+    let accepted = Compact::parse(token.as_bytes(), CREDENTIAL_BYTES)
         .and_then(|jws| jws.verify(&keys, AlgorithmSet::ALL))
-        .is_ok()
+        .is_ok();
+    tables_agree(&keys, token, accepted);
+    accepted
+}
+
+/// The tables of P-256 keys accept what is accepted with them, and nothing else.
+fn tables_agree(keys: &KeySet, token: &str, accepted: bool) {
+    let Ok(jws) = Compact::parse(token.as_bytes(), CREDENTIAL_BYTES) else { return };
+    let header = jws.header();
+    if header.algorithm != Algorithm::Es256 {
+        return;
+    }
+    let (input, signature) = token.rsplit_once('.').unwrap();
+    let signature = protocol::b64::decode(signature.as_bytes()).unwrap();
+    let by_table = keys
+        .find(header.key_id.as_deref(), header.algorithm)
+        .any(|key| key.material().accepted_by_table(input.as_bytes(), &signature) == Some(true));
+    assert_eq!(by_table, accepted, "{token}");
 }
 
 fn run(path: &'static str) {
