@@ -166,6 +166,7 @@ codes! {
     LEDGER_UNAVAILABLE = "ledger.unavailable", 503, Operator, "The request cannot be recorded", "The route is strict, and its decision could not be recorded.", "Free space for the ledger; `portcullis audit verify` tells its state.";
     STATE_STALE = "state.stale", 503, Operator, "The gate has lost its state", "The gate could not follow changes (revocations among them) for longer than `stale_limit`.", "Look whether the database can be reached.";
     OVERLOADED = "gate.overloaded", 503, Operator, "The gate is full", "The gate holds as many connections as it may.", "Try again soon; raise `max_connections` of the listener.";
+    CROWDED = "address.crowded", 429, Caller, "Too many connections from one address", "The address holds as many connections as one address may.", "Close connections that are not in use, or keep fewer; the operator may raise `max_connections_per_address` of the listener.";
     SHUTTING_DOWN = "gate.draining", 503, Operator, "The gate is stopping", "The gate is draining its connections.", "Try again at another node.";
     INTERNAL = "gate.internal", 500, Bug, "The gate failed", "Something broke inside the gate.", "Report it with the request id.";
 

@@ -3,17 +3,21 @@
 use crate::gate::Listener;
 use crate::h1::{Conn, Prefix, is_h2_preface};
 use crate::h2side;
+use crate::place::Place;
+use crate::problem;
+use crate::record::Draft;
 use crate::serve::{self, Connection};
 use crate::settings::ProxyHeader;
 use crate::shard::Shard;
 use crate::stream::Stream;
+use access::Denial;
 use access::proxy_protocol::{self, Parse};
-use base::{Event, EventId, Kind, Outcome, code};
+use base::{Code, Phase};
 use bytes::BytesMut;
-use std::net::IpAddr;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Shutdown};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,12 +31,10 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mi
 /// The longest PROXY header that is read.
 const PROXY_BYTES: usize = 1024;
 
-/// What a caller without TLS reads when the gate is full.
-const FULL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-    content-length: 113\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
-    {\"type\":\"urn:portcullis:error:gate.overloaded\",\"title\":\"The gate is full\",\
-    \"status\":503,\"code\":\"gate.overloaded\"}\n";
+/// When a caller for whom there was no place may come back.
+const COME_BACK: Duration = Duration::from_secs(1);
+/// Bytes that are taken off a connection before it is refused: most heads.
+const UNREAD: usize = 4096;
 
 /// Takes connections until the listener is closed.
 pub(crate) async fn run(shard: Rc<Shard>, listener: Arc<Listener>, socket: std::net::TcpListener) {
@@ -56,56 +58,49 @@ pub(crate) async fn run(shard: Rc<Shard>, listener: Arc<Listener>, socket: std::
     }
 }
 
-/// Counts a connection in and out.
-struct Place {
-    shard: Rc<Shard>,
-    listener: Arc<Listener>,
-}
-
-impl Place {
-    fn new(shard: &Rc<Shard>, listener: &Arc<Listener>) -> Option<Self> {
-        let open = listener.open.fetch_add(1, Ordering::Relaxed);
-        shard.gate.open.fetch_add(1, Ordering::Relaxed);
-        shard.gate.metrics.connections.inc();
-        shard.gate.metrics.accepted.inc();
-        let place = Self { shard: shard.clone(), listener: listener.clone() };
-        (open < listener.settings().max_connections).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.listener.open.fetch_sub(1, Ordering::Relaxed);
-        let gate = &self.shard.gate;
-        gate.open.fetch_sub(1, Ordering::Relaxed);
-        gate.metrics.connections.dec();
-        if std::thread::panicking() {
-            gate.metrics.panics.inc();
-            if let Ok(id) = EventId::random() {
-                let mut event =
-                    Event::new(id, gate.clock.now(), gate.node, Kind::System, code::PANIC);
-                event.outcome = Outcome::Error;
-                self.shard.recorder.record(event);
-            }
-        }
-    }
-}
-
 fn take(shard: &Rc<Shard>, listener: &Arc<Listener>, tcp: TcpStream, peer: IpAddr) {
-    let Some(place) = Place::new(shard, listener) else {
-        // Full: one try at an answer that costs no waiting, then the connection is closed.
-        let _ = tcp.try_write(FULL);
-        return;
+    let peer = peer.to_canonical();
+    let placed = Place::new(shard, listener).and_then(|mut place| place.of(peer).map(|()| place));
+    let place = match placed {
+        Ok(place) => place,
+        Err(code) => return turn_away(shard, listener, tcp, (peer, code)),
     };
     let _ = tcp.set_nodelay(true);
     let (shard, listener) = (shard.clone(), listener.clone());
-    tokio::task::spawn_local(async move {
-        let _place = place;
-        establish(shard, listener, tcp, peer.to_canonical()).await;
-    });
+    tokio::task::spawn_local(establish(shard, (listener, place), tcp, peer));
 }
 
-async fn establish(shard: Rc<Shard>, listener: Arc<Listener>, mut tcp: TcpStream, peer: IpAddr) {
+/// Refuses a connection for which there is no place: recorded, and answered where that costs no waiting.
+fn turn_away(
+    shard: &Rc<Shard>,
+    listener: &Listener,
+    tcp: TcpStream,
+    (client, code): (IpAddr, Code),
+) {
+    let mut denial = Denial::new(code, Phase::Accept);
+    denial.retry_after = Some(COME_BACK);
+    let draft = Draft::refusal(shard, client, &denial);
+    let answer = problem::answer(&denial, draft.id(), None);
+    // WHY: over TLS an answer would cost a handshake, which is what a full gate has no time for.
+    if listener.tls().is_none()
+        && let Ok(mut tcp) = tcp.into_std()
+    {
+        let bytes = problem::last_answer(&answer, &draft.id().text(), &draft.date());
+        let _ = tcp.write(&bytes);
+        let _ = tcp.shutdown(Shutdown::Write);
+        // What was sent and not read would become a reset, which can overtake the answer.
+        let _ = tcp.read(&mut [0; UNREAD]);
+    }
+    draft.finish(answer.status);
+}
+
+/// The place is held until the connection ends.
+async fn establish(
+    shard: Rc<Shard>,
+    (listener, mut place): (Arc<Listener>, Place),
+    mut tcp: TcpStream,
+    peer: IpAddr,
+) {
     // Read before all that it stands for.
     let epoch = listener.epoch();
     // WHY: copied, since a guard that is held while a connection lasts takes the place that a load without a lock needs.
@@ -119,6 +114,9 @@ async fn establish(shard: Rc<Shard>, listener: Arc<Listener>, mut tcp: TcpStream
             match timeout(limit, proxy_header(&mut tcp)).await {
                 Ok(Ok(source)) => client = source.unwrap_or(peer).to_canonical(),
                 _ => return,
+            }
+            if let Err(code) = place.of(client) {
+                return turn_away(&shard, &listener, tcp, (client, code));
             }
         }
     }

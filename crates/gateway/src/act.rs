@@ -12,12 +12,12 @@ use crate::caller::Caller;
 use crate::connect::{Connected, connect};
 use crate::exchange::{Forward, refuse};
 use crate::h1::Conn;
-use crate::head::{RequestHead, Upgrade};
+use crate::head::{Known, RequestHead, Upgrade, Version};
 use crate::live::Live;
 use crate::pool::Shared;
 use crate::record::Draft;
 use crate::serve::Connection;
-use crate::settings::Act;
+use crate::settings::{Act, UpstreamProtocol};
 use crate::stream::Stream;
 use crate::upstream::Upstream;
 use access::Denial;
@@ -59,6 +59,17 @@ pub(crate) struct Job<'a> {
 impl Job<'_> {
     pub(crate) fn act(&self) -> &Act {
         &self.forward.permit.route().act
+    }
+
+    /// Whether the request's body is a conversation, in which a caller may say little for as long as it likes: gRPC,
+    /// over HTTP/2 on both sides, where a stream that waits costs no connection.
+    fn may_be_silent(&self) -> bool {
+        let grpc = |value: &[u8]| {
+            value.get(..16).is_some_and(|it| it.eq_ignore_ascii_case(b"application/grpc"))
+        };
+        self.head.version == Version::Http2
+            && self.act().upstream.settings.protocol == UpstreamProtocol::Http2
+            && self.head.headers.first(Known::ContentType).is_some_and(grpc)
     }
 
     fn retriable(&self, source: &Source<'_>) -> bool {

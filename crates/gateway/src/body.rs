@@ -15,6 +15,13 @@ use tokio::time::Instant;
 /// looks for an answer.
 pub(crate) const LINGER: (Duration, usize) = (Duration::from_secs(1), 8 * 1024 * 1024);
 
+/// Bytes a second below which a request's body is given up. WHY: one byte within each time-out would hold a
+/// connection here and one at the upstream for as long as its sender likes; a modem of 1,200 baud sends seven times
+/// as much.
+const SLOWEST: u64 = 16;
+/// Over how many time-outs the rate is taken, so that a sender may pause.
+const PAUSES: u32 = 2;
+
 /// Where a body comes from.
 #[derive(Debug)]
 pub(crate) enum Source<'a> {
@@ -52,6 +59,9 @@ pub(crate) enum PumpError {
     /// No byte came or went for too long.
     #[error("no progress for {0:?}")]
     Stalled(Duration),
+    /// Bytes came, too few.
+    #[error("fewer than {SLOWEST} bytes a second")]
+    Dripped,
 }
 
 impl<'a> Source<'a> {
@@ -247,6 +257,33 @@ pub(crate) struct Pump<'s, 'k> {
     stage: Stage,
     patience: Patience,
     deadline: Option<Deadline>,
+    pace: Option<Pace>,
+}
+
+/// Watches over a sender that must keep up [`SLOWEST`].
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// Over which the rate is taken.
+    window: Duration,
+    /// When the window began, and how much was moved then; none before the first wait.
+    since: Option<(Instant, u64)>,
+}
+
+impl Pace {
+    /// Whether the sender has kept up. `excused` says that it was the receiver who kept it waiting.
+    fn is_kept(&mut self, now: Instant, moved: u64, excused: bool) -> bool {
+        let (start, before) = *self.since.get_or_insert((now, moved));
+        if excused {
+            self.since = Some((now, moved));
+            return true;
+        }
+        let passed = now.duration_since(start);
+        if passed < self.window {
+            return true;
+        }
+        self.since = Some((now, moved));
+        u128::from(moved.saturating_sub(before)) * 1000 >= u128::from(SLOWEST) * passed.as_millis()
+    }
 }
 
 /// How long each side may keep the other waiting.
@@ -275,20 +312,28 @@ impl<'s, 'k> Pump<'s, 'k> {
         patience: Patience,
     ) -> Self {
         let (pending, stage) = (Bytes::new(), Stage::Moving);
-        Self { source, sink, moved: 0, max, pending, stage, patience, deadline: None }
+        let (deadline, pace) = (None, None);
+        Self { source, sink, moved: 0, max, pending, stage, patience, deadline, pace }
+    }
+
+    /// The sender must keep up [`SLOWEST`].
+    pub(crate) fn paced(mut self) -> Self {
+        self.pace = Some(Pace { window: self.patience.source * PAUSES, since: None });
+        self
+    }
+
+    /// Whether it is the receiver whom we wait for.
+    fn sink_waits(&self) -> bool {
+        let unwritten = match &self.sink {
+            Sink::H1 { conn, .. } => conn.borrow().unwritten() > 0,
+            _ => false,
+        };
+        unwritten || !self.pending.is_empty()
     }
 
     /// Whom we wait for.
     fn stall(&self) -> Duration {
-        let sink_waits = match &self.sink {
-            Sink::H1 { conn, .. } => conn.borrow().unwritten() > 0,
-            _ => false,
-        };
-        if sink_waits || !self.pending.is_empty() {
-            self.patience.sink
-        } else {
-            self.patience.source
-        }
+        if self.sink_waits() { self.patience.sink } else { self.patience.source }
     }
 
     /// Whether all is moved and flushed.
@@ -302,6 +347,13 @@ impl<'s, 'k> Pump<'s, 'k> {
         let result = self.advance(cx);
         if result.is_ready() {
             return result;
+        }
+        // INVARIANT: each byte that drips wakes us, so the pace needs no timer of its own.
+        let excused = self.sink_waits();
+        if let Some(pace) = &mut self.pace
+            && !pace.is_kept(Instant::now(), self.moved, excused)
+        {
+            return Poll::Ready(Err(PumpError::Dripped));
         }
         if before != (self.moved, self.stage, self.pending.len()) || self.deadline.is_none() {
             let at = Instant::now() + self.stall();
@@ -398,5 +450,32 @@ impl<'s, 'k> Pump<'s, 'k> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_drips_is_given_up_and_one_that_pauses_is_not() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let fresh = || Pace { window: 60 * second, since: None };
+        let after = |pace: &mut Pace, seconds: u32, moved| {
+            pace.is_kept(start + seconds * second, moved, false)
+        };
+        let mut drip = fresh();
+        assert!((0..60).all(|it| after(&mut drip, it, u64::from(it))));
+        assert!(!after(&mut drip, 60, 60));
+        let mut steady = fresh();
+        assert!((0..600).all(|it| after(&mut steady, it, u64::from(it) * SLOWEST)));
+        // All of a window at its end is as good; nothing in the next is not.
+        let mut bursts = fresh();
+        assert!(after(&mut bursts, 0, 0) && after(&mut bursts, 60, 60 * SLOWEST));
+        assert!(after(&mut bursts, 119, 60 * SLOWEST) && !after(&mut bursts, 120, 60 * SLOWEST));
+        // Whoever waits for the receiver is not slow.
+        let mut held = fresh();
+        assert!((0..600).all(|it| held.is_kept(start + it * second, 0, true)));
     }
 }

@@ -26,6 +26,10 @@ use std::time::Duration;
 /// Look-ups that one request may cause (design: asked again at most twice).
 const LOOKUPS: usize = 2;
 
+/// How long a request waits for what it had looked up, over all its look-ups. WHY: an issuer that is slow must not hold
+/// its callers, and their connections, for as long as a fetch may take; the fetch goes on and serves the next request.
+const LOOKUP_WAIT: Duration = Duration::from_secs(3);
+
 /// How long a caller may take to make room for an answer of our own, of a kilobyte or so. WHY: one who never reads
 /// would hold his connection for ever, and what he was refused would not be recorded.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -266,8 +270,10 @@ async fn ask(
 ) -> Result<Permit<Act>, Denied> {
     let shard = &connection.shard;
     let Waiting { mut admitted, mut lookup, mut policy, mut cors } = waiting;
+    let end = tokio::time::Instant::now() + LOOKUP_WAIT;
     for asked in 1..=LOOKUPS {
-        let learnt = look_up(connection, presented, &lookup).await.map_err(|denial| Denied {
+        let looked_up = tokio::time::timeout_at(end, look_up(connection, presented, &lookup)).await;
+        let learnt = looked_up.unwrap_or_else(|_| Err(late())).map_err(|denial| Denied {
             denial,
             allow: None,
             cors: cors.clone(),
@@ -300,6 +306,11 @@ async fn ask(
     }
     let denial = Denial::new(code::ISSUER_UNAVAILABLE, Phase::Authenticate);
     Err(Denied { denial, allow: None, cors })
+}
+
+fn late() -> Denial {
+    Denial::new(code::ISSUER_UNAVAILABLE, Phase::Authenticate)
+        .detail(format!("no answer within {LOOKUP_WAIT:?}; the question goes on"))
 }
 
 async fn look_up(

@@ -6,6 +6,7 @@ use crate::live::LiveIndex;
 use crate::log::AccessLog;
 use crate::lookup::Lookups;
 use crate::metrics::Metrics;
+use crate::place::Crowd;
 use crate::pool::Pool;
 use crate::settings::{Act, ListenerSettings};
 use crate::shard::{self, IdleIndex, Order, Shard};
@@ -131,6 +132,7 @@ pub(crate) struct Listener {
     settings: ArcSwap<ListenerSettings>,
     tls: ArcSwapOption<ServerTls>,
     pub(crate) open: AtomicUsize,
+    pub(crate) crowd: Crowd,
     pub(crate) closed: watch::Sender<bool>,
     /// Counts how often what its connections were made under has ended: TLS, the way they name their caller, or
     /// the listener itself.
@@ -321,6 +323,7 @@ fn open(settings: &ListenerSettings, shards: usize) -> Result<Opened, GateError>
         settings: ArcSwap::from_pointee(settings.clone()),
         tls: ArcSwapOption::from(tls.map(Arc::new)),
         open: AtomicUsize::new(0),
+        crowd: Crowd::default(),
         closed: watch::Sender::new(false),
         epoch: AtomicU32::new(0),
         bound: address,

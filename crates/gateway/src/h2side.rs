@@ -4,6 +4,7 @@ use crate::body::Source;
 use crate::caller::Caller;
 use crate::exchange;
 use crate::head::{HeadLimits, RequestHead};
+use crate::record::Draft;
 use crate::serve::{Connection, refuse};
 use crate::stream::Stream;
 use access::Denial;
@@ -40,7 +41,11 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
         .max_concurrent_reset_streams(RESETS)
         .max_send_buffer_size(SEND_BUFFER)
         .handshake::<_, Bytes>(stream);
-    let Ok(Ok(mut h2)) = timeout(timeouts.head, handshake).await else { return };
+    let mut h2 = match timeout(timeouts.head, handshake).await {
+        Ok(Ok(h2)) => h2,
+        Ok(Err(error)) => return broken(&connection, &error),
+        Err(_) => return,
+    };
     let idle = connection.shard.idle.enter();
     let (mut draining, mut parting) = (false, false);
     loop {
@@ -69,7 +74,8 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
                     async move { stream_of(&connection, request, respond).await },
                 );
             }
-            Ok(Some(Some(Err(_)) | None)) => return,
+            Ok(Some(Some(Err(error)))) => return broken(&connection, &error),
+            Ok(Some(None)) => return,
             // It is over: round the loop for the farewell.
             Ok(None) => {}
             // Each stream that is served holds the connection; each has time-outs of its own.
@@ -83,6 +89,18 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
             Err(_) => return,
         }
     }
+}
+
+/// Records that the library ended the connection because of what the caller sent. Its answer was a GOAWAY: there is
+/// no request, and no id that could have been told.
+fn broken(connection: &Connection, error: &h2::Error) {
+    // That a caller goes away, or ends it himself, is no refusal.
+    if error.is_io() || error.is_remote() {
+        return;
+    }
+    let denial =
+        Denial::new(code::REQUEST_MALFORMED, Phase::Accept).detail(format!("HTTP/2: {error}"));
+    Draft::refusal(&connection.shard, connection.client, &denial).finish(0);
 }
 
 async fn stream_of(

@@ -29,6 +29,7 @@ mod live;
 mod log;
 mod lookup;
 mod metrics;
+mod place;
 mod pool;
 mod problem;
 mod record;

@@ -14,7 +14,7 @@ pub enum LookupError {
     Unavailable(String),
 }
 
-/// Asks issuers. Implementations bound how often and how long.
+/// Asks issuers. Implementations bound how often and how long, and go on when whoever asked stops waiting.
 pub trait Lookups: Send + Sync + std::fmt::Debug {
     /// Fetches the issuer's keys, at most once in 30 s whoever asks, and puts them in force. Returns when they
     /// are, or when they will not be.

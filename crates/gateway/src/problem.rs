@@ -3,9 +3,11 @@
 //! INVARIANT: the text depends on the code alone; nothing that the caller sent, and no detail of the record,
 //! comes back.
 
+use crate::caller::HeadOut;
+use crate::h1::encode;
 use access::Denial;
 use base::{Code, Phase, RequestId, code};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// An answer of our own.
 #[derive(Debug, Clone)]
@@ -33,6 +35,23 @@ pub(crate) fn answer(denial: &Denial, id: RequestId, allow: Option<&str>) -> Ans
         headers.push(("allow", allow.to_owned()));
     }
     Answer { status, headers, body: body(&denial.code, status, id) }
+}
+
+/// An answer as the last bytes of an HTTP/1.1 connection.
+pub(crate) fn last_answer(answer: &Answer, id: &[u8], date: &[u8]) -> BytesMut {
+    let mut out = BytesMut::with_capacity(1024);
+    encode::write_status_line(&mut out, answer.status);
+    let mut head = HeadOut::H1(&mut out);
+    for (name, value) in &answer.headers {
+        head.put(name.as_bytes(), value.as_bytes());
+    }
+    head.put(b"date", date);
+    head.put(b"x-request-id", id);
+    head.put(b"connection", b"close");
+    encode::write_number(&mut out, "content-length", answer.body.len() as u64);
+    encode::end_head(&mut out);
+    out.extend_from_slice(&answer.body);
+    out
 }
 
 fn body(code: &Code, status: u16, id: RequestId) -> Bytes {

@@ -31,6 +31,18 @@ impl Draft {
         Self { shard: shard.clone(), event, started, route: None, finished: false }
     }
 
+    /// Of what cannot be read as a request, or not even be heard: a denial, whoever is to blame, so that a flood
+    /// folds.
+    pub(crate) fn refusal(shard: &Rc<Shard>, client: IpAddr, denial: &Denial) -> Self {
+        let now = shard.gate.clock.now();
+        let id = shard.ids.next(now);
+        let mut draft = Self::new(shard, id, now, shard.gate.clock.monotonic());
+        draft.caller(client);
+        draft.denial(denial);
+        draft.event.outcome = Outcome::Deny;
+        draft
+    }
+
     pub(crate) fn id(&self) -> RequestId {
         self.event.request_id.unwrap_or_else(|| RequestId::from_bytes([0; 16]))
     }

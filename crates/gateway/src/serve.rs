@@ -12,7 +12,7 @@ use crate::record::Draft;
 use crate::shard::Shard;
 use crate::stream::Stream;
 use access::Denial;
-use base::{Outcome, Phase, code};
+use base::{Phase, code};
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -160,15 +160,9 @@ async fn next_head(
 
 /// Answers what could not even be read as a request, and records it.
 pub(crate) async fn refuse(connection: &Connection, mut caller: Caller<'_>, denial: Denial) {
-    let gate = &connection.shard.gate;
-    let now = gate.clock.now();
-    let id = connection.shard.ids.next(now);
-    let mut draft = Draft::new(&connection.shard, id, now, gate.clock.monotonic());
-    draft.caller(connection.client);
-    draft.denial(&denial);
-    draft.event.outcome = Outcome::Deny;
-    let answer = problem::answer(&denial, id, None);
-    let text = id.text();
+    let draft = Draft::refusal(&connection.shard, connection.client, &denial);
+    let answer = problem::answer(&denial, draft.id(), None);
+    let text = draft.id().text();
     let mut fill = |out: &mut crate::caller::HeadOut<'_>| out.put(b"x-request-id", &text);
     let _ = tokio::time::timeout(LINGER.0, caller.answer(&answer, &mut fill)).await;
     draft.finish(answer.status);

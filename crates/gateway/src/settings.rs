@@ -67,6 +67,8 @@ pub struct ListenerSettings {
     pub proxies: Proxies,
     /// Connections held at once, over all shards.
     pub max_connections: usize,
+    /// Those among them that one address may hold (a /64 of IPv6); trusted proxies are not counted.
+    pub max_per_address: usize,
     /// Time-outs.
     pub timeouts: Timeouts,
     /// Whether HTTP/2 is offered by ALPN.

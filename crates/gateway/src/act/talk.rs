@@ -234,7 +234,8 @@ impl<'j, 'u> Conversation<'j, 'u> {
         let stall = job.connection.listener.settings().timeouts.body;
         let patience = Patience { source: stall, sink: stall };
         // INVARIANT: the sink lives no longer than the connection in `talk`, the source no longer than the caller's.
-        let mut request = Pump::new(source, sink, job.act().max_body, patience);
+        let request = Pump::new(source, sink, job.act().max_body, patience);
+        let mut request = if job.may_be_silent() { request } else { request.paced() };
         let wait = job.act().timeout.unwrap_or(job.act().upstream.settings.timeout);
         let mut clock = Clock { wait, until: None, live };
         let sent = draft.elapsed_us();
@@ -348,7 +349,7 @@ fn ended_code(ended: Ended) -> (Code, String, bool) {
         Ended::Caller(error) => {
             let code = match &error {
                 PumpError::TooLarge(_) => code::BODY_TOO_LARGE,
-                PumpError::Stalled(_) => code::BODY_TIMEOUT,
+                PumpError::Stalled(_) | PumpError::Dripped => code::BODY_TIMEOUT,
                 _ => code::REQUEST_MALFORMED,
             };
             (code, error.to_string(), false)

@@ -133,6 +133,7 @@ fn listener() -> ListenerSettings {
             header: ProxyHeader::Header(AddressHeader::XForwardedFor),
         },
         max_connections: 100,
+        max_per_address: 100,
         timeouts: Timeouts::default(),
         http2: false,
         h2c: false,

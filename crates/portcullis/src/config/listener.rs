@@ -15,6 +15,11 @@ use toml::de::DeValue;
 const LISTENERS: usize = 64;
 /// Connections a listener holds unless said otherwise; at about 2 KB idle each this is 32 MB.
 pub const DEFAULT_CONNECTIONS: u32 = 16_384;
+/// The share of them that one address holds unless said otherwise, as a divisor: four addresses fill a listener, and
+/// a large office behind one still has thousands.
+const ADDRESS_SHARE: u32 = 4;
+/// Connections that one address may always hold: browsers open six, and tests a few dozen.
+const ADDRESS_LEAST: u32 = 64;
 /// Networks of trusted proxies; they are walked for each hop.
 const TRUSTED: usize = 256;
 /// The longest time-out of a listener.
@@ -35,6 +40,9 @@ pub struct Listener {
     pub proxies: Option<Proxies>,
     /// `max_connections`: open at once, over all shards. Default [`DEFAULT_CONNECTIONS`].
     pub max_connections: u32,
+    /// `max_connections_per_address`: those that one address (a /64 of IPv6) may hold; trusted proxies are not
+    /// counted. Default a quarter, at least 64, never more than `max_connections`.
+    pub max_per_address: u32,
     /// `timeouts`.
     pub timeouts: Timeouts,
     /// `http2`: offer HTTP/2 by ALPN. Default true; needs `tls`.
@@ -136,6 +144,9 @@ fn read_listener(
     let proxies = section.read(reader, "proxies", read_proxies);
     let max_connections = section
         .read(reader, "max_connections", |reader, field| reader.integer(field, 1, 1_000_000));
+    let max_per_address = section.read(reader, "max_connections_per_address", |reader, field| {
+        reader.integer(field, 1, 1_000_000)
+    });
     let timeouts = section.read(reader, "timeouts", read_timeouts).unwrap_or_default();
     let http2 = section.read(reader, "http2", Reader::boolean);
     let h2c_field = section.field("h2c");
@@ -148,15 +159,17 @@ fn read_listener(
     section.not_available(reader, &[("client_ca", "client certificates are not checked")]);
     section.finish(reader);
     let bind = bind?;
+    let count = |read: Option<u64>| read.and_then(|count| u32::try_from(count).ok());
+    let max_connections = count(max_connections).unwrap_or(DEFAULT_CONNECTIONS);
+    let share = (max_connections / ADDRESS_SHARE).max(ADDRESS_LEAST);
     Some(Listener {
         name,
         bind,
         public_url: public_url.unwrap_or_else(|| default_url(bind, has_tls)),
         tls,
         proxies,
-        max_connections: max_connections
-            .and_then(|count| u32::try_from(count).ok())
-            .unwrap_or(DEFAULT_CONNECTIONS),
+        max_connections,
+        max_per_address: count(max_per_address).unwrap_or(share).min(max_connections),
         timeouts,
         http2: http2.unwrap_or(true),
         h2c,

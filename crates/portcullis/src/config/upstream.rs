@@ -85,7 +85,7 @@ pub struct UpstreamTls {
 /// Active health checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// `path`: asked with GET; any 2xx is healthy.
+    /// `path`: asked with GET; any 2xx or 3xx is healthy.
     pub path: String,
     /// `every`. Default 5 s.
     pub every: Duration,

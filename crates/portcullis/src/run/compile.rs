@@ -268,6 +268,7 @@ fn listener(it: &config::Listener) -> ListenerSettings {
             },
         },
         max_connections: it.max_connections as usize,
+        max_per_address: it.max_per_address as usize,
         timeouts: Timeouts {
             head: it.timeouts.head,
             body: it.timeouts.body,

@@ -8,6 +8,7 @@ mod connections;
 mod control;
 mod frames;
 mod identity;
+mod places;
 mod reloads;
 mod revocation;
 mod setup;

@@ -77,7 +77,7 @@ fn defaults() {
     assert_eq!(config.log, Log { level: LogLevel::Info, access: AccessLog::Off });
     let listener = &config.listeners[0];
     assert_eq!(listener.public_url.as_str(), "http://127.0.0.1:8000");
-    assert_eq!(listener.max_connections, 16_384);
+    assert_eq!((listener.max_connections, listener.max_per_address), (16_384, 4_096));
     assert_eq!(listener.timeouts, Timeouts::default());
     assert!(listener.http2 && !listener.h2c && listener.proxies.is_none());
     let issuer = &config.issuers[0];
@@ -99,7 +99,10 @@ fn every_section_takes_its_keys() {
         ("server", "store = { env = \"GATE_SECRET\" }\n[log]\nlevel = \"warn\""),
         ("server", "[log]\naccess = \"stdout\""),
         ("server", "[log]\naccess = { file = \"access.log\" }"),
-        ("listener", "max_connections = 10\nhttp2 = false\nh2c = true"),
+        (
+            "listener",
+            "max_connections = 10\nmax_connections_per_address = 5\nhttp2 = false\nh2c = true",
+        ),
         ("listener", "timeouts = { head = \"5s\", body = \"1m\", idle = \"2m\" }"),
         ("listener", "proxies = { trusted = [], header = \"proxy-protocol\" }"),
         ("listener", "public_url = \"https://api.example.com/\""),
