@@ -1,6 +1,6 @@
 //! A small ledger in memory, whose files can be replaced.
 
-use audit::disk::{Disk, Entry, File, Guard};
+use audit::disk::{Barrier, Disk, Entry, File, Guard};
 use audit::{Reader, VerifierKey, VerifyReport, verify_with};
 use base::Event;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,8 +123,8 @@ impl Disk for Files {
         self.0.lock().unwrap().remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn sync_file(&self, _: &Path) -> io::Result<()> {
-        Ok(())
+    fn barrier(&self, _: &Path) -> io::Result<Box<dyn Barrier>> {
+        Ok(Box::new(Always))
     }
 
     fn sync_folder(&self, _: &Path) -> io::Result<()> {
@@ -141,6 +141,15 @@ impl Disk for Files {
 struct Locked;
 
 impl Guard for Locked {}
+
+#[derive(Debug)]
+struct Always;
+
+impl Barrier for Always {
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 #[derive(Debug)]
 struct Handle(Content);

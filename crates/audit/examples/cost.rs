@@ -1,10 +1,10 @@
 //! What the ledger costs: CPU time per event of both threads, the one that records and the one that writes.
 //!
-//! `cargo run --release -p audit --example cost [FOLDER [SECONDS]]`
+//! `cargo run --release -p audit --example cost [FOLDER [SECONDS [RATE…]]]`
 //!
-//! Each rate runs twice, with the ledger and with events that are made and thrown away; the difference of the
-//! process's CPU time (user and system) is the ledger's. FOLDER should lie on the disk that is meant; what is
-//! written there stays.
+//! Each rate (events a second) runs twice, with the ledger and with events that are made and thrown away; the
+//! difference of the process's CPU time (user and system) is the ledger's. FOLDER should lie on the disk that
+//! is meant; what is written there stays.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a measurement stops at the first mistake")]
 
@@ -68,24 +68,31 @@ impl Source {
     }
 }
 
-/// CPU time of the process.
-fn cpu() -> Duration {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+/// CPU time of the process, and of this thread.
+fn cpu() -> [Duration; 2] {
+    [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_THREAD].map(cpu_of)
+}
+
+fn cpu_of(who: UsageWho) -> Duration {
+    let usage = getrusage(who).unwrap();
     let of = |it: nix::sys::time::TimeVal| {
         Duration::new(it.tv_sec().try_into().unwrap(), u32::try_from(it.tv_usec()).unwrap() * 1000)
     };
     of(usage.user_time()) + of(usage.system_time())
 }
 
-/// Makes `rate` events a second for `span`; gives how many, and the CPU time it took.
-fn load(rate: u64, span: Duration, record: impl Fn(Event)) -> (u64, Duration) {
+/// Makes `rate` events a second for `span`; gives the CPU time of one in µs, of the process and of this thread.
+fn load(rate: u64, span: Duration, record: impl Fn(Event)) -> [f64; 2] {
     let source = Source::new();
     let (began, before) = (source.clock.monotonic(), cpu());
     let mut made = 0;
     loop {
         let passed = source.clock.monotonic().since(began);
         if passed >= span {
-            return (made, cpu() - before);
+            let (per_event, [process, thread]) = (1e6 / made as f64, cpu());
+            let [process_before, thread_before] = before;
+            return [process - process_before, thread - thread_before]
+                .map(|it| it.as_secs_f64() * per_event);
         }
         let due = u64::try_from(passed.as_micros()).unwrap() * rate / 1_000_000;
         for _ in made..due {
@@ -112,20 +119,24 @@ fn main() {
     let folder = arguments.next().map_or_else(|| PathBuf::from("."), PathBuf::from);
     let seconds = arguments.next().map_or(5, |it| it.parse().unwrap());
     let span = Duration::from_secs(seconds);
-    for rate in [20_000, 50_000, 100_000] {
-        let (without, idle) = load(rate, span, drop);
+    let mut rates: Vec<u64> = arguments.map(|it| it.parse().unwrap()).collect();
+    if rates.is_empty() {
+        rates.extend([20_000, 50_000, 100_000]);
+    }
+    for rate in rates {
+        let without = load(rate, span, drop);
         // Kept: after many files were deleted ext4 searches long for a free inode.
         let dir = tempfile::tempdir_in(&folder).unwrap().keep();
         let (ledger, recorder) = open(&dir);
-        let (with, busy) = load(rate, span, |event| recorder.record(event));
+        let with = load(rate, span, |event| recorder.record(event));
         ledger.close().unwrap();
         let metrics = ledger.metrics();
-        let per = |cpu: Duration, events: u64| cpu.as_secs_f64() * 1e6 / events as f64;
         println!(
-            "{rate:>7} events/s: {:.2} µs an event (load alone {:.2}); {} events, {} lost, {} syncs, \
-             {:.0} bytes an event",
-            per(busy, with) - per(idle, without),
-            per(idle, without),
+            "{rate:>7} events/s: {:.2} µs an event, {:.2} where it is recorded (load alone {:.2}); \
+             {} events, {} lost, {} syncs, {:.0} bytes an event",
+            with[0] - without[0],
+            with[1] - without[1],
+            without[0],
             metrics.synced,
             metrics.lost,
             metrics.syncs,

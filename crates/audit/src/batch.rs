@@ -1,5 +1,6 @@
 //! What one sync makes durable: events as columns, their leaves' hashes, and what they are charged to.
 
+use crate::account;
 use crate::columns::Columns;
 use crate::error::LedgerError;
 use crate::frame::{FrameKind, HEADER, Header, Usage};
@@ -41,6 +42,7 @@ pub(crate) struct Batch {
     salts: Salts,
     usage: Usage,
     times: (i64, i64),
+    latest_ms: i64,
     completions: bool,
 }
 
@@ -54,6 +56,7 @@ impl Batch {
             salts: Salts { drawn: [0; SALTS * SALT_BYTES], used: SALTS },
             usage: Usage::default(),
             times: (i64::MAX, i64::MIN),
+            latest_ms: i64::MIN,
             completions: false,
         })
     }
@@ -70,6 +73,7 @@ impl Batch {
             Class::Reserve => self.usage.reserve += bytes,
         }
         self.times = (self.times.0.min(event.time.0), self.times.1.max(event.time.0));
+        self.latest_ms = self.latest_ms.max(account::latest(event));
         self.completions |= event.kind == Kind::Completion;
         if event.kind == Kind::Admin {
             self.admin_ids.push(event.id);
@@ -85,6 +89,11 @@ impl Batch {
     /// About how many bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.columns.bytes()
+    }
+
+    /// The latest time that one of the events bears.
+    pub(crate) fn latest_ms(&self) -> i64 {
+        self.latest_ms
     }
 
     pub(crate) fn leaves(&self) -> &[Hash] {
@@ -128,6 +137,7 @@ impl Batch {
         self.admin_ids.clear();
         self.usage = Usage::default();
         self.times = (i64::MAX, i64::MIN);
+        self.latest_ms = i64::MIN;
         self.completions = false;
     }
 }

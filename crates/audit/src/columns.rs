@@ -61,6 +61,15 @@ fn schema() -> SchemaRef {
     ]))
 }
 
+/// Elements that a new buffer has room for at most; a batch is rarely longer.
+const ROOM: usize = 1 << 14;
+
+/// Takes a buffer, and leaves room for as much again.
+fn taken<T>(buffer: &mut Vec<T>) -> Vec<T> {
+    let room = buffer.len().min(ROOM);
+    std::mem::replace(buffer, Vec::with_capacity(room))
+}
+
 /// Which values are there, a bit each.
 #[derive(Debug, Default)]
 struct Present {
@@ -82,7 +91,7 @@ impl Present {
     }
 
     fn finish(&mut self) -> Option<NullBuffer> {
-        let (bits, len) = (std::mem::take(&mut self.bits), std::mem::take(&mut self.len));
+        let (bits, len) = (taken(&mut self.bits), std::mem::take(&mut self.len));
         let absent = std::mem::take(&mut self.absent);
         (absent > 0).then(|| NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, len)))
     }
@@ -141,7 +150,7 @@ impl Sixteen {
     }
 
     fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
-        let data = Buffer::from_vec(std::mem::take(&mut self.data));
+        let data = Buffer::from_vec(taken(&mut self.data));
         Ok(Arc::new(FixedSizeBinaryArray::try_new(16, data, self.present.finish())?))
     }
 }
@@ -150,7 +159,7 @@ fn numbers<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>) -> Result<ArrayRe
 where
     T::Native: ArrowNativeType,
 {
-    Ok(Arc::new(PrimitiveArray::<T>::try_new(ScalarBuffer::from(std::mem::take(values)), None)?))
+    Ok(Arc::new(PrimitiveArray::<T>::try_new(ScalarBuffer::from(taken(values)), None)?))
 }
 
 /// Collects events and writes them as one message of an Arrow IPC stream.
@@ -189,6 +198,27 @@ impl std::fmt::Debug for Columns {
 
 /// Bytes of a row whose length does not depend on its values.
 const FIXED_ROW_BYTES: usize = 16 * 4 + 8 + 4 + 4 + 2 + 4 * 3 + 8 * 2 + 11 * 4 + 2;
+
+/// About how many bytes an event takes on disk: what is charged to its quota.
+pub(crate) fn row_bytes(event: &Event) -> usize {
+    FIXED_ROW_BYTES + texts(event).into_iter().flatten().map(str::len).sum::<usize>()
+}
+
+/// The columns of text, in the order of [`Columns::texts`].
+fn texts(event: &Event) -> [Option<&str>; 10] {
+    [
+        Some(event.code.as_str()),
+        event.route.as_deref(),
+        event.method.as_deref(),
+        event.host.as_deref(),
+        event.path.as_deref(),
+        event.principal.as_deref(),
+        event.client_id.as_deref(),
+        event.credential_id.as_deref(),
+        event.issuer.as_deref(),
+        event.detail.as_deref(),
+    ]
+}
 
 impl Columns {
     pub(crate) fn new() -> Result<Self, ArrowError> {
@@ -247,23 +277,10 @@ impl Columns {
             Some(IpAddr::V6(ip)) => self.client_ip.push(Some(&ip.octets())),
             None => self.client_ip.push(None),
         }
-        let texts = [
-            Some(event.code.as_str()),
-            event.route.as_deref(),
-            event.method.as_deref(),
-            event.host.as_deref(),
-            event.path.as_deref(),
-            event.principal.as_deref(),
-            event.client_id.as_deref(),
-            event.credential_id.as_deref(),
-            event.issuer.as_deref(),
-            event.detail.as_deref(),
-        ];
-        let mut bytes = FIXED_ROW_BYTES;
-        for (column, text) in self.texts.iter_mut().zip(texts) {
+        for (column, text) in self.texts.iter_mut().zip(texts(event)) {
             column.push(text.map(str::as_bytes));
-            bytes += text.map_or(0, str::len);
         }
+        let bytes = row_bytes(event);
         self.status.push(event.status);
         self.latency_us.push(event.latency_us);
         self.upstream_us.push(event.upstream_us);
@@ -296,7 +313,7 @@ impl Columns {
             self.id.finish()?,
             Arc::new(
                 PrimitiveArray::<TimestampMillisecondType>::try_new(
-                    ScalarBuffer::from(std::mem::take(&mut self.time)),
+                    ScalarBuffer::from(taken(&mut self.time)),
                     None,
                 )?
                 .with_timezone("UTC"),

@@ -112,5 +112,5 @@ pub fn notes(bytes: &[u8], keys: &[VerifierKey]) -> (bool, bool) {
 /// As at a start.
 pub fn recover(disk: &dyn Disk, dir: &Path, key: &VerifierKey) -> Result<u64, LedgerError> {
     let keys = recover::keys(disk, dir, key)?;
-    recover::recover(disk, dir, &keys).map(|it| it.found.state.tree.size())
+    recover::recover(disk, dir, &keys).map(|it| it.found.tree.size())
 }

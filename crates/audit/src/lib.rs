@@ -9,6 +9,7 @@
 //! Invariants: what was acknowledged is durable. What could not be recorded is counted in a signed record. A
 //! change of any byte below the ledger's folder is found by [`verify`].
 
+mod account;
 mod batch;
 mod columns;
 pub mod disk;
@@ -29,6 +30,7 @@ mod read;
 mod recorder;
 mod recover;
 mod scan;
+mod tiles;
 mod tree;
 mod verify;
 mod writer;

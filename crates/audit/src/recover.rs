@@ -3,16 +3,16 @@
 //! A crash leaves at most a torn frame at the very end, because each frame is synced before the next is
 //! written. It is cut off. Anything else that does not fit is damage: it is reported, and nothing is changed.
 
+use crate::account::{Account, Untrue};
 use crate::columns::ColumnsReader;
 use crate::disk::Disk;
 use crate::error::LedgerError;
-use crate::frame::{self, FrameKind, HEADER, Header, REMEMBERED_IDS, State, Usage};
+use crate::frame::{self, FrameKind, HEADER, Header, State};
 use crate::layout;
 use crate::leaf::LeafEncoder;
 use crate::log::Found;
 use crate::note::{self, TreeHead, VerifierKey};
-use crate::tree::Tile;
-use base::{EventId, Kind};
+use crate::tree::{Tile, Tree};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -52,13 +52,13 @@ pub(crate) fn recover(
             None => replay(disk, dir, &segments)?,
         },
     };
-    let size = recovered.found.state.tree.size();
+    let size = recovered.found.tree.size();
     match head {
         Some(head) if head.size > size => Err(damaged(format!(
             "events {size} to {} were signed for and are missing",
             head.size.saturating_sub(1)
         ))),
-        Some(head) if head.size == size && head.root != recovered.found.state.tree.root() => {
+        Some(head) if head.size == size && head.root != recovered.found.tree.root() => {
             Err(damaged("the signed root is not that of the events".to_owned()))
         }
         _ => Ok(recovered),
@@ -67,8 +67,7 @@ pub(crate) fn recover(
 
 impl Found {
     fn nothing() -> Self {
-        let state = State { tree: crate::tree::Tree::default(), ids: Vec::new() };
-        Self { state, usage: Usage::default(), tiles: Vec::new() }
+        Self { tree: Tree::default(), account: Account::nothing(), replayed: false }
     }
 }
 
@@ -103,7 +102,7 @@ fn tree_head(
 fn closed(disk: &dyn Disk, dir: &Path, first: u64) -> Result<Option<Found>, LedgerError> {
     let path = layout::segment(dir, first);
     let len = disk.len(&path)?;
-    let mut offset = 0u64;
+    let (mut offset, mut usage) = (0u64, None);
     while offset < len {
         let bytes = disk.read_range(&path, offset, HEADER)?;
         let Ok(header) = Header::parse(&bytes) else { return Ok(None) };
@@ -112,9 +111,13 @@ fn closed(disk: &dyn Disk, dir: &Path, first: u64) -> Result<Option<Found>, Ledg
             let body = disk.read_range(&path, offset + HEADER as u64, header.body_len as usize)?;
             let state = header.check(&body).and_then(|()| State::decode(&body));
             let fits = |it: &State| it.tree.size() == header.first && it.tree.root() == header.root;
-            let state = state.ok().filter(fits);
-            return Ok(state.map(|state| Found { state, usage: header.usage, tiles: Vec::new() }));
+            let state = state.ok().filter(fits).filter(|_| usage == Some(header.usage));
+            return Ok(state.map(|State { tree, ids }| {
+                let account = Account::new(ids, header.usage, header.times.1);
+                Found { tree, account, replayed: false }
+            }));
         }
+        usage = Some(header.usage);
         offset = end;
     }
     Ok(None)
@@ -122,22 +125,41 @@ fn closed(disk: &dyn Disk, dir: &Path, first: u64) -> Result<Option<Found>, Ledg
 
 /// Reads the last two segments again: the tiles of both may be missing, the tail of the last torn.
 fn replay(disk: &dyn Disk, dir: &Path, segments: &[u64]) -> Result<Recovered, LedgerError> {
-    let mut tiles = Vec::new();
-    if let [.., before, last] = segments {
-        let mut replay = Replay::begin(disk, dir, *before)?;
+    let mut before = None;
+    if let [.., first, last] = segments {
+        let mut replay = Replay::begin(disk, dir, *first)?;
         replay.run(Some(*last))?;
-        tiles = replay.tiles;
+        before = Some(replay.account);
     }
     let Some(last) = segments.last() else {
         return Ok(Recovered { found: Found::nothing(), cut: None });
     };
     let mut replay = Replay::begin(disk, dir, *last)?;
+    if let Some(mut before) = before {
+        // What the segment begins with must follow from the one before it.
+        before.state(&replay.opened.0, &replay.opened.1).map_err(|what| replay.untrue(0, what))?;
+    }
     let bytes = replay.run(None)?;
-    let entries = replay.state.tree.size();
+    let entries = replay.tree.size();
     let cut = Cut { entries, last_ms: replay.last_ms, bytes };
-    tiles.append(&mut replay.tiles);
-    let found = Found { state: replay.state, usage: replay.usage, tiles };
+    let found = Found { tree: replay.tree, account: replay.account, replayed: true };
     Ok(Recovered { found, cut: Some(cut) })
+}
+
+/// Writes all tiles again that the events from `first`, where a segment begins, to `next` complete: the kernel
+/// may have dropped what it was given and still show it.
+pub(crate) fn rewrite_tiles(
+    disk: &dyn Disk,
+    dir: &Path,
+    first: u64,
+    next: u64,
+) -> Result<(), LedgerError> {
+    if first >= next {
+        return Ok(());
+    }
+    let mut replay = Replay::begin(disk, dir, first)?;
+    replay.always = true;
+    replay.frames(Some(next)).map(drop)
 }
 
 struct Replay<'a> {
@@ -147,17 +169,20 @@ struct Replay<'a> {
     bytes: Vec<u8>,
     offset: usize,
     reader: ColumnsReader,
-    state: State,
-    usage: Usage,
+    opened: (Header, State),
+    tree: Tree,
+    account: Account,
     last_ms: i64,
-    tiles: Vec<PathBuf>,
+    /// Whether tiles are written that seem to be there.
+    always: bool,
 }
 
 impl<'a> Replay<'a> {
     fn begin(disk: &'a dyn Disk, dir: &'a Path, first: u64) -> Result<Self, LedgerError> {
         let path = layout::segment(dir, first);
         let bytes = disk.read(&path)?;
-        let bad = |what: &dyn std::fmt::Display| damaged(format!("segment {first}: {what}"));
+        let bad =
+            |what: &dyn std::fmt::Display| damaged(format!("{}, byte 0: {what}", path.display()));
         let (header, body) = match frame::frame_at(&bytes, 0) {
             Ok(Some((header, body))) if header.kind == FrameKind::Open => (header, body),
             Ok(_) => return Err(bad(&"it does not begin with its state")),
@@ -165,32 +190,19 @@ impl<'a> Replay<'a> {
         };
         let (schema, state) = frame::parse_open(body).map_err(|error| bad(&error))?;
         let reader = ColumnsReader::new(schema).map_err(|error| bad(&error))?;
-        if state.tree.size() != first || state.tree.root() != header.root {
+        if state.tree.size() != first || state.tree.root() != header.root || header.first != first {
             return Err(bad(&"its state is not that of its place"));
         }
-        let (offset, usage, last_ms) = (header.frame_len(), header.usage, header.times.0);
-        let tiles = Vec::new();
-        Ok(Self { disk, dir, path, bytes, offset, reader, state, usage, last_ms, tiles })
+        let (offset, last_ms) = (header.frame_len(), header.times.0);
+        let account = Account::new(state.ids.clone(), header.usage, header.times.0);
+        let (tree, opened, always) = (state.tree.clone(), (header, state), false);
+        Ok(Self { disk, dir, path, bytes, offset, reader, opened, tree, account, last_ms, always })
     }
 
     /// Takes in all frames; cuts what is torn, and what reaches beyond `next`, where the next segment begins.
     /// Gives how many bytes were cut.
     fn run(&mut self, next: Option<u64>) -> Result<u64, LedgerError> {
-        let bytes = std::mem::take(&mut self.bytes);
-        while next != Some(self.state.tree.size()) {
-            match frame::frame_at(&bytes, self.offset) {
-                Ok(Some((header, body))) => self.frame(&header, body)?,
-                Ok(None) => break,
-                Err(error) if next.is_some() || frame::header_after(&bytes, self.offset) => {
-                    let at = self.offset;
-                    return Err(damaged(format!("{}, byte {at}: {error}", self.path.display())));
-                }
-                Err(_) => break,
-            }
-        }
-        if next.is_some_and(|next| next != self.state.tree.size()) {
-            return Err(damaged(format!("{}: events are missing at its end", self.path.display())));
-        }
+        let bytes = self.frames(next)?;
         let rest = bytes.get(self.offset..).unwrap_or_default();
         let close = |(header, _): (Header, &[u8])| header.kind == FrameKind::Close;
         let closed = frame::frame_at(rest, 0).ok().flatten().is_some_and(close);
@@ -201,51 +213,66 @@ impl<'a> Replay<'a> {
         Ok(rest.len() as u64)
     }
 
+    /// Takes in all frames up to `next`, or to the first that is torn; gives the segment's bytes.
+    fn frames(&mut self, next: Option<u64>) -> Result<Vec<u8>, LedgerError> {
+        let bytes = std::mem::take(&mut self.bytes);
+        while next != Some(self.tree.size()) {
+            match frame::frame_at(&bytes, self.offset) {
+                Ok(Some((header, body))) => self.frame(&header, body)?,
+                Ok(None) => break,
+                Err(error) if next.is_some() || frame::header_after(&bytes, self.offset) => {
+                    return Err(self.bad(self.offset, error));
+                }
+                Err(_) => break,
+            }
+        }
+        if next.is_some_and(|next| next != self.tree.size()) {
+            return Err(damaged(format!("{}: events are missing at its end", self.path.display())));
+        }
+        Ok(bytes)
+    }
+
     fn frame(&mut self, header: &Header, body: &[u8]) -> Result<(), LedgerError> {
         let at = self.offset;
-        let bad = |what: &dyn std::fmt::Display| damaged(format!("byte {at} of a segment: {what}"));
-        if header.first != self.state.tree.size() || header.root != self.state.tree.root() {
-            return Err(bad(&"the frame is not in its place"));
+        if header.first != self.tree.size() || header.root != self.tree.root() {
+            return Err(self.bad(at, "the frame is not in its place"));
         }
         if header.kind != FrameKind::Batch {
-            return Err(bad(&"a frame of another kind than expected"));
+            return Err(self.bad(at, "a frame of another kind than expected"));
         }
-        let events = self.reader.read(body, header.count).map_err(|error| bad(&error))?;
+        let events = self.reader.read(body, header.count).map_err(|error| self.bad(at, error))?;
+        self.account.batch(header, &events).map_err(|what| self.untrue(at, what))?;
         let (mut encoder, mut tiles) = (LeafEncoder::default(), Vec::new());
         for (event, salt) in &events {
-            self.state.tree.push(encoder.hash(event, salt), &mut tiles);
-            if event.kind == Kind::Admin {
-                remember(&mut self.state.ids, event.id);
-            }
+            self.tree.push(encoder.hash(event, salt), &mut tiles);
         }
         for tile in tiles {
             self.tile(&tile)?;
         }
         self.offset += header.frame_len();
-        self.usage = header.usage;
         self.last_ms = header.times.1;
         Ok(())
     }
 
     /// Writes a tile that is missing or was not durable.
-    fn tile(&mut self, tile: &Tile) -> Result<(), LedgerError> {
+    fn tile(&self, tile: &Tile) -> Result<(), LedgerError> {
         let path = self.dir.join(tile.path());
         let expect = tile.bytes();
-        if self.disk.read(&path).ok().as_ref() != Some(&expect) {
+        if self.always || self.disk.read(&path).ok().as_ref() != Some(&expect) {
             if let Some(folder) = path.parent() {
                 self.disk.create_folder(folder)?;
             }
             self.disk.create(&path)?.append(&expect)?;
         }
-        self.tiles.push(path);
         Ok(())
     }
-}
 
-fn remember(ids: &mut Vec<EventId>, id: EventId) {
-    ids.push(id);
-    if ids.len() > REMEMBERED_IDS {
-        ids.remove(0);
+    fn bad(&self, at: usize, what: impl std::fmt::Display) -> LedgerError {
+        damaged(format!("{}, byte {at}: {what}", self.path.display()))
+    }
+
+    fn untrue(&self, at: usize, what: Untrue) -> LedgerError {
+        self.bad(at, what)
     }
 }
 

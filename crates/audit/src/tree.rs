@@ -12,6 +12,10 @@ pub(crate) const TILE_WIDTH: usize = 256;
 /// Levels of tiles at most: 8 levels hold 2⁶⁴ leaves.
 const LEVELS: usize = 8;
 
+/// Leaves of a tree at most. A node that records a million events a second needs 36,000 years for them; a size
+/// beyond is a lie that no count on may overflow.
+const LEAVES: u64 = 1 << 60;
+
 /// A tile to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tile {
@@ -60,6 +64,9 @@ pub(crate) struct Tree {
 impl Tree {
     /// The tree of `size` leaves with this right edge, or nothing when they do not fit together.
     pub(crate) fn from_edge(size: u64, edge: Vec<Vec<Hash>>) -> Option<Self> {
+        if size > LEAVES {
+            return None;
+        }
         let mut peaks = Vec::new();
         let mut full = 0u64;
         for level in (0..LEVELS).rev() {
@@ -210,5 +217,18 @@ mod tests {
     fn an_edge_that_does_not_fit_is_refused() {
         assert_eq!(Tree::from_edge(3, vec![vec![[0; 32]; 2]]), None);
         assert_eq!(Tree::from_edge(0, vec![vec![[0; 32]; 256]]), None);
+    }
+
+    #[test]
+    fn a_size_that_counting_on_could_overflow_is_refused() {
+        assert_eq!(Tree::from_edge(u64::MAX, vec![vec![[0; 32]; 255]; 8]), None);
+        assert_eq!(Tree::from_edge(LEAVES + 1, edge_of(LEAVES + 1)), None);
+        let mut tree = Tree::from_edge(LEAVES, edge_of(LEAVES)).unwrap();
+        tree.push([1; 32], &mut Vec::new());
+        assert_eq!(tree.size(), LEAVES + 1);
+    }
+
+    fn edge_of(size: u64) -> Vec<Vec<Hash>> {
+        size.to_le_bytes().map(|count| vec![[0; 32]; count.into()]).to_vec()
     }
 }

@@ -6,6 +6,7 @@
 //! Never does: change a file, or trust one. A torn frame at the very end of the last segment is no problem:
 //! it is either being written, or the next start will cut it off and record that.
 
+use crate::account::Account;
 use crate::columns::ColumnsReader;
 use crate::disk::{Disk, RealDisk};
 use crate::error::Malformed;
@@ -104,6 +105,7 @@ struct Check<'a> {
     /// Partial tiles, by the size at which they can be checked.
     partials: BTreeMap<u64, Vec<(usize, u64, usize)>>,
     tree: Tree,
+    account: Account,
     encoder: LeafEncoder,
     closed: bool,
     torn: u64,
@@ -121,6 +123,7 @@ impl<'a> Check<'a> {
             tiles: BTreeSet::new(),
             partials: BTreeMap::new(),
             tree: Tree::default(),
+            account: Account::nothing(),
             encoder: LeafEncoder::default(),
             closed: false,
             torn: 0,
@@ -296,13 +299,19 @@ impl<'a> Check<'a> {
         body: &[u8],
         reader: &mut Option<ColumnsReader>,
     ) -> bool {
-        if place.offset != 0 || !self.in_place(place, header) {
+        if place.offset != 0 {
+            let what = "a segment's beginning stands in its middle";
+            self.problem(place.name, Some(place.offset), what);
+            return false;
+        }
+        if !self.in_place(place, header) {
             return false;
         }
         let parsed = frame::parse_open(body);
         let opened = parsed.and_then(|(schema, state)| Ok((ColumnsReader::new(schema)?, state)));
         match opened {
             Ok((found, state)) if state.tree == self.tree => {
+                self.told(place, header, &state);
                 *reader = Some(found);
                 true
             }
@@ -324,15 +333,24 @@ impl<'a> Check<'a> {
     fn close(&mut self, place: &Place<'_>, header: &Header, body: &[u8]) -> bool {
         let fits = self.in_place(place, header);
         let state = frame::State::decode(body);
-        let same = state.is_ok_and(|state| state.tree == self.tree);
-        if !same {
-            self.problem(
-                place.name,
-                Some(place.offset),
-                "its state is not that of the tree before it",
-            );
+        match state {
+            Ok(state) if state.tree == self.tree => {
+                self.told(place, header, &state);
+                fits
+            }
+            _ => {
+                let what = "its state is not that of the tree before it";
+                self.problem(place.name, Some(place.offset), what);
+                false
+            }
         }
-        fits && same
+    }
+
+    /// What a segment's beginning or end says besides the tree.
+    fn told(&mut self, place: &Place<'_>, header: &Header, state: &frame::State) {
+        if let Err(what) = self.account.state(header, state) {
+            self.problem(place.name, Some(place.offset), what);
+        }
     }
 
     fn batch(
@@ -361,11 +379,8 @@ impl<'a> Check<'a> {
             }
         };
         // The tree does not cover the header, and readers pass over a frame by what stands there.
-        let times = events.iter().map(|(event, _)| event.time.0);
-        let times = times.fold((i64::MAX, i64::MIN), |(a, b), it| (a.min(it), b.max(it)));
-        let completions = events.iter().any(|(event, _)| event.kind == Kind::Completion);
-        if (header.times, header.completions) != (times, completions) {
-            self.problem(place.name, Some(place.offset), "the header does not describe its events");
+        if let Err(what) = self.account.batch(header, &events) {
+            self.problem(place.name, Some(place.offset), what);
         }
         for (event, salt) in &events {
             if event.kind == Kind::Gap && !note::gap_is_signed(event, &self.keys) {

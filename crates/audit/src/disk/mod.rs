@@ -83,11 +83,11 @@ pub trait Disk: Send + Sync + Debug {
     /// What the system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes what was written to a file that is not open durable.
+    /// What makes everything durable that is written below the folder `path`, at once.
     ///
     /// # Errors
     /// What the system says.
-    fn sync_file(&self, path: &Path) -> io::Result<()>;
+    fn barrier(&self, path: &Path) -> io::Result<Box<dyn Barrier>>;
 
     /// Makes the names in a folder durable.
     ///
@@ -100,6 +100,17 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// `WouldBlock` when another process holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Guard>>;
+}
+
+/// Makes many small files durable at the price of one sync.
+pub trait Barrier: Send + Debug {
+    /// Makes all files and names durable that were written before; more than those of the folder, where the
+    /// system cannot tell them apart.
+    ///
+    /// # Errors
+    /// When anything failed to reach the disk since the barrier was made or last asked. What was written since
+    /// then must be written again: a second call would call it durable.
+    fn sync(&mut self) -> io::Result<()>;
 }
 
 /// A file open for appending.

@@ -1,6 +1,6 @@
 //! The operating system's files.
 
-use super::{Disk, Entry, File, Guard};
+use super::{Barrier, Disk, Entry, File, Guard};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -70,8 +70,8 @@ impl Disk for RealDisk {
         fs::remove_file(path)
     }
 
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        fs::File::open(path)?.sync_all()
+    fn barrier(&self, path: &Path) -> io::Result<Box<dyn Barrier>> {
+        Ok(Box::new(RealBarrier(fs::File::open(path)?)))
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
@@ -87,6 +87,16 @@ impl Disk for RealDisk {
             Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+/// A folder held open: syncfs(2) tells of what failed since then.
+#[derive(Debug)]
+struct RealBarrier(fs::File);
+
+impl Barrier for RealBarrier {
+    fn sync(&mut self) -> io::Result<()> {
+        nix::unistd::syncfs(&self.0).map_err(io::Error::from)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A disk in memory that behaves as badly as a real one may: for tests and simulation.
 
-use super::{Disk, Entry, File, Guard};
+use super::{Barrier, Disk, Entry, File, Guard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -152,6 +152,12 @@ fn gone() -> io::Error {
 }
 
 impl Content {
+    fn persist(&mut self) {
+        self.durable.truncate(self.shared);
+        self.durable.extend_from_slice(self.bytes.get(self.shared..).unwrap_or_default());
+        self.shared = self.bytes.len();
+    }
+
     /// What is found after a cut: the durable bytes, and of the rest a prefix whose last bytes may be
     /// garbage.
     fn survive(&self, dice: &mut Dice) -> Vec<u8> {
@@ -195,9 +201,7 @@ impl State {
         if fails {
             return Err(io::Error::other("sync failed"));
         }
-        content.durable.truncate(content.shared);
-        content.durable.extend_from_slice(content.bytes.get(content.shared..).unwrap_or_default());
-        content.shared = content.bytes.len();
+        content.persist();
         Ok(())
     }
 
@@ -283,10 +287,9 @@ impl Disk for SimulatedDisk {
         Ok(())
     }
 
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.changing()?;
-        let id = state.id(path)?;
-        state.sync(id)
+    fn barrier(&self, _: &Path) -> io::Result<Box<dyn Barrier>> {
+        drop(self.live()?);
+        Ok(Box::new(SimulatedBarrier(self.clone())))
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
@@ -309,6 +312,25 @@ impl Disk for SimulatedDisk {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Guard>> {
         self.create(path)?;
         Ok(Box::new(SimulatedGuard))
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedBarrier(SimulatedDisk);
+
+impl Barrier for SimulatedBarrier {
+    fn sync(&mut self) -> io::Result<()> {
+        let mut state = self.0.changing()?;
+        state.syncs += 1;
+        if state.failing_syncs > 0 {
+            state.failing_syncs -= 1;
+            return Err(io::Error::other("sync failed"));
+        }
+        for content in state.files.values_mut() {
+            content.persist();
+        }
+        state.durable_names = state.names.clone();
+        Ok(())
     }
 }
 

@@ -122,6 +122,173 @@ fn a_header_that_hides_its_events_is_found() {
     }
 }
 
+/// Two runs, so two segments; the second begins with what follows from the first. With the bytes of the second
+/// and the length of its first frame.
+fn two_segments(dir: &std::path::Path) -> (std::path::PathBuf, Vec<u8>, usize) {
+    for run in 0..2u64 {
+        let (ledger, recorders) = real(dir);
+        wait(ledger.append_synced(vec![admin(u128::from(run))])).unwrap();
+        for n in 0..5 {
+            let event = run * 10 + n;
+            wait(recorders[0].record_synced(if n < 3 { deny(event) } else { allow(event) }))
+                .unwrap();
+            recorders[0].record(allow(event + 100));
+        }
+        ledger.close().unwrap();
+    }
+    let segment = files(&dir.join("segments")).pop().unwrap();
+    let bytes = std::fs::read(&segment).unwrap();
+    let open = 104 + u32::from_be_bytes(bytes[8..12].try_into().unwrap()) as usize;
+    (segment, bytes, open)
+}
+
+/// Writes `bytes` with `change` and fitting checksums in place of a segment.
+fn lie(segment: &std::path::Path, bytes: &[u8], change: impl FnOnce(&mut Vec<u8>)) {
+    let mut changed = bytes.to_vec();
+    change(&mut changed);
+    audit::fuzzing::reseal(&mut changed);
+    std::fs::write(segment, &changed).unwrap();
+}
+
+const TIME: &str = "its time lies before that of events in front of it";
+const USAGE: &str = "the counters of the quotas are not those of the events";
+const IDS: &str = "the known administrative ids are not those of the events";
+
+/// `explain` passes over a segment when the next one was begun before the request came in.
+#[test]
+fn a_segment_that_says_it_began_too_early_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (segment, bytes, _) = two_segments(dir.path());
+    lie(&segment, &bytes, |it| {
+        // Both times, by some 18 minutes.
+        it[29] = it[29].wrapping_sub(16);
+        it[37] = it[37].wrapping_sub(16);
+    });
+    let report = verify(dir.path()).unwrap();
+    assert!(report.problems.len() == 1 && report.problems[0].what == TIME, "{report:?}");
+}
+
+#[test]
+fn an_administrative_id_that_was_made_up_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (segment, bytes, open) = two_segments(dir.path());
+    // The last bytes of the first frame and of the last are an id.
+    for at in [open - 1, bytes.len() - 1] {
+        lie(&segment, &bytes, |it| it[at] ^= 1);
+        let report = verify(dir.path()).unwrap();
+        assert!(report.problems.len() == 1 && report.problems[0].what == IDS, "{report:?}");
+    }
+}
+
+#[test]
+fn counters_of_the_quotas_that_were_changed_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (segment, bytes, open) = two_segments(dir.path());
+    // Of the segment's beginning and of its first batch: normal, denials, reserve.
+    for frame in [0, open] {
+        for field in [40, 48, 56] {
+            lie(&segment, &bytes, |it| it[frame + field + 7] ^= 1);
+            let report = verify(dir.path()).unwrap();
+            assert!(!report.ok && report.problems.iter().all(|it| it.what == USAGE), "{report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_beginning_in_the_middle_of_a_segment_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (segment, bytes, open) = two_segments(dir.path());
+    // Behind its first batch, where a reader would stop.
+    let batch =
+        open + 104 + u32::from_be_bytes(bytes[open + 8..open + 12].try_into().unwrap()) as usize;
+    lie(&segment, &bytes[..batch], |it| it.extend_from_slice(&bytes[..open]));
+    let report = verify(dir.path()).unwrap();
+    assert!(
+        report.problems.iter().any(|it| it.what.contains("stands in its middle")),
+        "{report:?}"
+    );
+}
+
+fn schema_len(bytes: &[u8]) -> usize {
+    u32::from_be_bytes(bytes[104..108].try_into().unwrap()) as usize
+}
+
+/// After a crash the last two segments are read again: what the last begins with is then checked at once.
+#[test]
+fn a_start_after_a_crash_refuses_a_segment_that_begins_with_a_lie() {
+    let dir = tempfile::tempdir().unwrap();
+    let (segment, bytes, open) = two_segments(dir.path());
+    // Without its last byte the end is torn: the run counts as cut.
+    let cut = &bytes[..bytes.len() - 1];
+    let time =
+        |it: &mut Vec<u8>| (it[29], it[37]) = (it[29].wrapping_sub(16), it[37].wrapping_sub(16));
+    type Change<'a> = Box<dyn Fn(&mut Vec<u8>) + 'a>;
+    let changes: [(Change<'_>, &str); 3] = [
+        (Box::new(time), TIME),
+        (Box::new(|it: &mut Vec<u8>| it[63] ^= 1), USAGE),
+        (Box::new(move |it: &mut Vec<u8>| it[open - 1] ^= 1), IDS),
+    ];
+    for (change, what) in changes {
+        lie(&segment, cut, |it| change(it));
+        let refused = Ledger::open(options(dir.path(), Arc::new(RealDisk)), 1).unwrap_err();
+        let text = refused.to_string();
+        assert!(
+            text.contains("00000000000000000011.seg, byte 0: ") && text.contains(what),
+            "{text}"
+        );
+    }
+    std::fs::write(&segment, cut).unwrap();
+    let (ledger, _recorders) = Ledger::open(options(dir.path(), Arc::new(RealDisk)), 1).unwrap();
+    assert_eq!(ledger.cut(), Some(22));
+}
+
+/// A clock that is set back does not make a segment begin before its events.
+#[test]
+fn a_clock_that_is_set_back_makes_no_false_alarm() {
+    let dir = tempfile::tempdir().unwrap();
+    for (run, at) in [90_000, 0, 30_000].into_iter().enumerate() {
+        let clock = Arc::new(base::FakeClock::at(base::UnixMs(1_764_000_000_000 + at)));
+        let options = audit::LedgerOptions { clock, ..options(dir.path(), Arc::new(RealDisk)) };
+        let (ledger, recorders) = Ledger::open(options, 1).unwrap();
+        recorders[0].record(allow(60_000 + run as u64));
+        ledger.close().unwrap();
+    }
+    let report = verify(dir.path()).unwrap();
+    assert!(report.ok, "{:?}", report.problems);
+    let reader = audit::Reader::new(dir.path().to_owned());
+    assert!(reader.find(crate::fixture::request(60_000)).unwrap().is_some());
+}
+
+#[test]
+fn a_segment_of_more_events_than_can_be_counted_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _recorders) = real(dir.path());
+    ledger.close().unwrap();
+    drop(ledger);
+    let first = dir.path().join("segments/00000000000000000000.seg");
+    let bytes = std::fs::read(&first).unwrap();
+    std::fs::remove_file(first).unwrap();
+    std::fs::remove_file(dir.path().join("checkpoint")).unwrap();
+    let segment = dir.path().join("segments/18446744073709551615.seg");
+    let schema = schema_len(&bytes);
+    lie(&segment, &bytes[..108 + schema], |it| {
+        it[16..24].fill(0xff);
+        it.extend_from_slice(&u64::MAX.to_be_bytes());
+        it.push(8);
+        for _level in 0..8 {
+            it.extend_from_slice(&255u16.to_be_bytes());
+            it.extend_from_slice(&[0; 255 * 32]);
+        }
+        it.extend_from_slice(&[0; 4]);
+        let body = u32::try_from(it.len() - 104).unwrap();
+        it[8..12].copy_from_slice(&body.to_be_bytes());
+    });
+    let refused = Ledger::open(options(dir.path(), Arc::new(RealDisk)), 1).unwrap_err();
+    let text = refused.to_string();
+    assert!(text.contains("18446744073709551615.seg, byte 0: the state of the tree"), "{text}");
+    assert!(!verify(dir.path()).unwrap().ok);
+}
+
 #[test]
 fn a_flood_of_denials_is_folded() {
     let disk = SimulatedDisk::new();
