@@ -12,6 +12,7 @@ pub(crate) use steps::check;
 use crate::{parts, workspace};
 use anyhow::{Context, Result, bail};
 use base::{Clock, SystemClock};
+use std::collections::BTreeSet;
 use std::process::Command;
 use steps::{Length, Step, Tests, Work};
 
@@ -114,10 +115,22 @@ fn prepare(chosen: &[&Step]) -> Result<()> {
     if chosen.iter().any(|step| matches!(step.work, Work::Fuzz)) {
         ready_to_fuzz()?;
     }
-    if chosen.iter().any(|step| matches!(step.work, Work::Tests(_))) {
-        parts::debian(parts::FOR_TESTS)?;
-        parts::node()?;
-        workspace::run(workspace::cargo().args(["build", "--package", "portcullis"]))?;
+    let packages: BTreeSet<&str> = chosen
+        .iter()
+        .filter_map(|step| match step.work {
+            Work::Tests(tests) => Some(tests.package),
+            Work::Fuzz => None,
+        })
+        .collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    parts::debian(parts::FOR_TESTS)?;
+    parts::node()?;
+    workspace::run(workspace::cargo().args(["build", "--package", "portcullis"]))?;
+    // Here, and one by one as the steps will ask for them, so that no step's time is the compiler's.
+    for package in packages {
+        workspace::run(crate::test::runner().args(["--no-run", "--package", package]))?;
     }
     Ok(())
 }
