@@ -22,6 +22,10 @@ pub struct Credential {
     pub id: Arc<str>,
     /// Whether `id` is the token's own `jti`.
     pub id_is_jti: bool,
+    /// The grant that it was issued on (`gid`); only tokens of the built-in authority name one.
+    pub grant: Option<Arc<str>>,
+    /// RFC 9449 §6.1: the thumbprint of the key that each use must prove; none for bearer tokens.
+    pub key: Option<Arc<str>>,
     /// The scopes that it carries.
     pub scopes: ScopeSet,
     /// For whom it was issued; empty for keys.

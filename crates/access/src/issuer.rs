@@ -22,6 +22,8 @@ pub enum KeySource {
     File(std::path::PathBuf),
     /// None: the issuer's tokens are opaque.
     Nowhere,
+    /// The authority in this very process, which hands its keys over whenever they change.
+    Own,
 }
 
 /// What the configuration says of an issuer.

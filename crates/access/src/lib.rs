@@ -22,6 +22,7 @@ pub mod live;
 pub mod path;
 pub mod policy;
 pub mod proxy_protocol;
+pub mod revoked;
 pub mod schemes;
 pub mod snapshot;
 pub mod table;

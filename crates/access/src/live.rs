@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::credential::Credential;
+use crate::revoked::Revocations;
 
 /// The id of an API key: 12 base62 characters (design: API key format).
 pub type KeyId = [u8; 12];
@@ -172,14 +173,23 @@ impl Blocks {
     }
 }
 
+/// What may change while a credential's proof stays good.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// The API keys.
+    pub keys: &'a Keys,
+    /// The blocks.
+    pub blocks: &'a Blocks,
+    /// The revocations of our own tokens.
+    pub revoked: &'a Revocations,
+    /// Now.
+    pub now: UnixMs,
+}
+
 /// Judges again what may have changed since a credential was verified: its end, a block, a revoked key.
 /// Used at each cache hit and on live streams.
-pub fn still_good(
-    credential: &Credential,
-    keys: &Keys,
-    blocks: &Blocks,
-    now: UnixMs,
-) -> Result<(), Code> {
+pub fn still_good(credential: &Credential, now: Standing<'_>) -> Result<(), Code> {
+    let Standing { keys, blocks, revoked, now } = now;
     if credential.scheme == Scheme::ApiKey {
         let id = KeyId::try_from(credential.id.as_bytes()).map_err(|_| code::KEY_UNKNOWN)?;
         let key = keys.find(&id).ok_or(code::KEY_UNKNOWN)?;
@@ -191,6 +201,9 @@ pub fn still_good(
         }
     } else if credential.expires_at.is_some_and(|end| now >= end.plus(base::limits::CLOCK_SKEW)) {
         return Err(code::TOKEN_EXPIRED);
+    }
+    if revoked.refuses(credential) {
+        return Err(code::TOKEN_REVOKED);
     }
     match blocks.refuses(credential, now) {
         Some(_) if credential.scheme == Scheme::ApiKey => Err(code::KEY_REVOKED),

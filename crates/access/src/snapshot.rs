@@ -1,9 +1,11 @@
 //! The immutable state that shards judge by, and the cell through which it is replaced.
 
 use crate::iplist::IpList;
-use crate::live::{Blocks, Keys};
+use crate::live::{Blocks, Keys, Standing};
 use crate::policy::Policy;
+use crate::revoked::Revocations;
 use arc_swap::ArcSwap;
+use base::UnixMs;
 use std::sync::Arc;
 
 /// One consistent view. A request loads it once and is judged by it from beginning to end.
@@ -17,6 +19,8 @@ pub struct Snapshot<A> {
     pub keys: Keys,
     /// The blocks.
     pub blocks: Arc<Blocks>,
+    /// The revocations of the authority's own tokens.
+    pub revoked: Revocations,
     /// The address lists, in the order that routes refer to.
     pub lists: Arc<[NamedList]>,
     /// The gate cannot follow changes any more and must refuse (design: `stale_limit`).
@@ -39,9 +43,17 @@ impl<A> Clone for Snapshot<A> {
             policy: self.policy.clone(),
             keys: self.keys.clone(),
             blocks: self.blocks.clone(),
+            revoked: self.revoked.clone(),
             lists: self.lists.clone(),
             stale: self.stale,
         }
+    }
+}
+
+impl<A> Snapshot<A> {
+    /// What credentials are judged by again at `now`.
+    pub fn standing(&self, now: UnixMs) -> Standing<'_> {
+        Standing { keys: &self.keys, blocks: &self.blocks, revoked: &self.revoked, now }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Live exchanges of a shard, so that revocation and expiry reach what is already streaming.
 
 use access::credential::Credential;
-use access::live::{Blocks, Keys, still_good};
-use base::{Code, UnixMs};
+use access::live::{Standing, still_good};
+use base::Code;
 use slab::Slab;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -53,7 +53,7 @@ impl LiveIndex {
     ///
     /// WHY: one sweep over all exchanges costs less than a timer for each; a time-out of seconds may be a
     /// quarter of one late.
-    pub(crate) fn sweep(&self, keys: &Keys, blocks: &Blocks, now: UnixMs) {
+    pub(crate) fn sweep(&self, standing: Standing<'_>) {
         let at_now = Instant::now();
         for (_, entry) in self.0.borrow_mut().iter_mut() {
             if entry.cut.is_some() {
@@ -65,8 +65,7 @@ impl LiveIndex {
                     waker.wake();
                 }
             }
-            let verdict =
-                entry.credentials.iter().find_map(|it| still_good(it, keys, blocks, now).err());
+            let verdict = entry.credentials.iter().find_map(|it| still_good(it, standing).err());
             if let Some(code) = verdict {
                 entry.cut = Some(code);
                 if let Some(waker) = entry.waker.take() {

@@ -113,7 +113,7 @@ async fn sweep(shard: Rc<Shard>) {
         ticks.tick().await;
         let snapshot = shard.gate.snapshots.load_full();
         if shard.live.len() > 0 {
-            shard.live.sweep(&snapshot.keys, &snapshot.blocks, shard.gate.clock.now());
+            shard.live.sweep(snapshot.standing(shard.gate.clock.now()));
         }
         round = round.wrapping_add(1);
         if round.is_multiple_of(8) {

@@ -83,6 +83,8 @@ fn credential() -> impl Strategy<Value = Arc<Credential>> {
                 not_before: None,
                 expires_at: None,
                 routes: Vec::new(),
+                grant: None,
+                key: None,
             })
         },
     )

@@ -66,8 +66,10 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, text: &str) -> Outcome {
         not_before: None,
         expires_at: stored.expires_at,
         routes: Vec::new(),
+        grant: None,
+        key: None,
     });
-    if let Err(code) = still_good(&credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now) {
+    if let Err(code) = still_good(&credential, ctx.snapshot.standing(ctx.now)) {
         return reject_known(code, &credential);
     }
     if let Some(routes) = &stored.routes

@@ -41,7 +41,7 @@ fn judge_again<A>(ctx: &Context<'_, A>, issuer: &Arc<Issuer>, hit: Verified) -> 
     if !issuer.takes_audience(&hit.credential.audiences) {
         return reject_known(code::TOKEN_WRONG_AUDIENCE, &hit.credential);
     }
-    match still_good(&hit.credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now) {
+    match still_good(&hit.credential, ctx.snapshot.standing(ctx.now)) {
         Ok(()) => Outcome::Accepted(hit.credential),
         Err(code) => reject_known(code, &hit.credential),
     }
@@ -85,7 +85,7 @@ fn verify<A>(ctx: &Context<'_, A>, token: &str, fingerprint: [u8; 32]) -> Result
         )
         .map_err(refuse)?;
     let credential = Arc::new(credential(issuer, claims, &fingerprint).map_err(reject)?);
-    still_good(&credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now)
+    still_good(&credential, ctx.snapshot.standing(ctx.now))
         .map_err(|code| reject_known(code, &credential))?;
     ctx.cache.remember(fingerprint, credential.clone(), keys.generation, ctx.now);
     Ok(Outcome::Accepted(credential))
@@ -134,6 +134,7 @@ pub(crate) fn credential(
     // WHY: a cached credential lives for a minute, among thousands; what no rule asks for is not kept.
     let rules = if issuer.settings.claim_rules { ruled(&claims) } else { Default::default() };
     let (head, _) = fingerprint.split_at(8);
+    let grant = claims.other.get("gid").and_then(serde_json::Value::as_str).map(Into::into);
     let id_is_jti = claims.jti.is_some();
     Ok(Credential {
         scheme: Scheme::Jwt,
@@ -153,6 +154,8 @@ pub(crate) fn credential(
         expires_at: claims.expires_at,
         claims: rules,
         routes: Vec::new(),
+        grant,
+        key: None,
     })
 }
 

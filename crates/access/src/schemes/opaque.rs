@@ -42,7 +42,7 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
         if !issuer.takes_audience(&credential.audiences) {
             return reject_known(code::TOKEN_WRONG_AUDIENCE, &credential);
         }
-        return match still_good(&credential, &ctx.snapshot.keys, &ctx.snapshot.blocks, ctx.now) {
+        return match still_good(&credential, ctx.snapshot.standing(ctx.now)) {
             Ok(()) => Outcome::Accepted(credential),
             Err(code) => reject_known(code, &credential),
         };

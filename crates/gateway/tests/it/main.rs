@@ -119,6 +119,7 @@ fn snapshot(metrics: &Metrics) -> Snapshot<Act> {
         keys: Default::default(),
         blocks: Default::default(),
         lists: Vec::new().into(),
+        revoked: Default::default(),
         stale: false,
     }
 }

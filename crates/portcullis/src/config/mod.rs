@@ -8,6 +8,7 @@
 //! errors, never ignored; no problem shows a secret.
 
 mod address;
+mod authority;
 mod header;
 mod issuer;
 mod lint;
@@ -33,13 +34,14 @@ pub use access::issuer::KeySource;
 pub use access::limit::{By, Rate};
 pub use access::table::{HostPattern, MethodSet, PathPattern};
 pub use address::IpList;
+pub use authority::{Authority, Client, ClientAuth, Profile, Registration};
 pub use header::{Cors, HeaderRules, Origins};
 pub use issuer::{Introspection, Issuer};
 pub use listener::{AddressHeader, DEFAULT_CONNECTIONS, Listener, Proxies, Timeouts, TlsFiles};
 pub use problem::{PROBLEMS, Problem, ProblemCode, Severity};
 pub use protocol::jws::{Algorithm, AlgorithmSet};
 pub use route::{AuditLevel, DEFAULT_MAX_BODY, HostHeader, Route, Shadow};
-pub use rule::{Access, ApiKeyRule, ClaimRule, ClaimValue, JwtRule, Rule};
+pub use rule::{Access, ApiKeyRule, ClaimRule, ClaimValue, JwtRule, Rule, SELF};
 pub use secret::{FILE_BYTES, Nothing, Surroundings, System};
 pub use server::{AccessLog, Log, LogLevel, Server, Store};
 pub use text::parse_duration;
@@ -67,6 +69,10 @@ pub struct Config {
     pub server: Server,
     /// `[log]`.
     pub log: Log,
+    /// `[authority]`.
+    pub authority: Authority,
+    /// `[[client]]`.
+    pub clients: Vec<Client>,
     /// `[[listener]]`; at least one.
     pub listeners: Vec<Listener>,
     /// `[[issuer]]`.
@@ -142,6 +148,8 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
     let version = root.require(reader, "version", |reader, field| reader.integer(field, 1, 1));
     let server = server::read_server(reader, &mut root);
     let log = server::read_log(reader, &mut root);
+    let authority = authority::read_authority(reader, &mut root);
+    let clients = authority::read_clients(reader, &mut root);
     let (listeners, listener_places): (Vec<_>, Vec<_>) =
         listener::read_listeners(reader, &mut root, server.control).into_iter().unzip();
     let issuers = issuer::read_issuers(reader, &mut root);
@@ -161,12 +169,12 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
             ("policy", "policies are not judged"),
             ("alert", "there are no alert rules"),
             ("sink", "records stay in the ledger"),
-            ("client", "there is no authority"),
             ("user", "there are no accounts"),
         ],
     );
     root.finish(reader);
-    let config = Config { server, log, listeners, issuers, ip_lists, upstreams, routes };
+    let config =
+        Config { server, log, authority, clients, listeners, issuers, ip_lists, upstreams, routes };
     let places = Places { routes: route_places, listeners: listener_places };
     lint::lint(reader, &config, &places);
     version.map(|_| config)

@@ -55,6 +55,7 @@ pub(super) enum Named {
     IpList,
     Upstream,
     Route,
+    Client,
 }
 
 impl Named {
@@ -66,6 +67,7 @@ impl Named {
             Self::IpList => "ip_list",
             Self::Upstream => "upstream",
             Self::Route => "route",
+            Self::Client => "client",
         }
     }
 }

@@ -14,6 +14,9 @@ const ALTERNATIVES: usize = 32;
 /// Claim rules of one `jwt`, and values of one claim.
 const CLAIMS: usize = 32;
 
+/// The name of the built-in authority among issuers.
+pub const SELF: &str = "self";
+
 /// Who may use a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
@@ -169,12 +172,9 @@ fn read_jwt(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<JwtRule> {
     let mut table = reader.table(field)?;
     let issuer = table.require(reader, "issuer", |reader, field| {
         let name = reader.text(field)?;
-        if name == "self" {
-            let message = "tokens of the built-in authority (\"self\") are not available yet";
-            reader.problem(ProblemCode::NotAvailable, &field.at, message);
-            return None;
+        if name != SELF {
+            reader.refer(Named::Issuer, &name, &field.at);
         }
-        reader.refer(Named::Issuer, &name, &field.at);
         Some(name)
     });
     let scopes = read_scopes(reader, &mut table);

@@ -3,17 +3,19 @@
 //! INVARIANT: what did not change between two configurations is the same object afterwards: an issuer keeps its
 //! keys, an upstream its connections and its health.
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, SELF};
 use access::decide;
 use access::iplist::{IpList, IpListBuilder, Side};
-use access::issuer::{Issuer, IssuerSettings};
+use access::issuer::{Issuer, IssuerSettings, KeySource};
 use access::policy::{self, ApiKeyRule, ClaimRule, Expr, JwtRule, Policy, Route};
 use access::table::{RouteMatch, RouteTable};
+use authority::oauth::settings::Resource;
 use gateway::{
     Act, CorsSettings, HeaderRules, HealthSettings, HostHeader, ListenerSettings, Metrics, Proxies,
     ProxyHeader, ServerSettings, Timeouts, TlsFiles, Upstream, UpstreamProtocol, UpstreamSettings,
     UpstreamTls,
 };
+use protocol::jws::{Algorithm, AlgorithmSet};
 use protocol::oauth::ScopeSet;
 use std::sync::Arc;
 
@@ -33,7 +35,8 @@ pub(super) fn compile(
     before: Option<&Policy<Act>>,
     metrics: &Metrics,
 ) -> Result<Compiled, String> {
-    let issuers = config.issuers.iter().map(|it| issuer(it, config, before)).collect();
+    let own = own_issuer(config).map(|settings| keep(settings, before));
+    let issuers = config.issuers.iter().map(|it| issuer(it, config, before)).chain(own).collect();
     let upstreams: Result<Vec<Arc<Upstream>>, String> =
         config.upstreams.iter().map(|it| upstream(it, before)).collect();
     let upstreams = upstreams?;
@@ -69,11 +72,72 @@ fn issuer(it: &config::Issuer, config: &Config, before: Option<&Policy<Act>>) ->
         algorithms: it.algorithms,
         source: it.keys.clone(),
         introspection: it.introspection.as_ref().map(|it| it.url.as_str().to_owned()),
-        claim_rules: config.routes.iter().any(|route| {
-            let rules = route.credential_rules();
-            rules.iter().any(|rule| matches!(rule, config::Rule::Jwt(jwt) if jwt.issuer == it.name && !jwt.claims.is_empty()))
-        }),
+        claim_rules: jwt_rules(config, &it.name).any(|(_, jwt)| !jwt.claims.is_empty()),
     };
+    keep(settings, before)
+}
+
+/// Every rule on tokens of `issuer`, with its route.
+fn jwt_rules<'a>(
+    config: &'a Config,
+    issuer: &'a str,
+) -> impl Iterator<Item = (&'a config::Route, &'a config::JwtRule)> {
+    config.routes.iter().flat_map(move |route| {
+        route.credential_rules().into_iter().filter_map(move |rule| match rule {
+            config::Rule::Jwt(jwt) if jwt.issuer == issuer => Some((route, jwt)),
+            _ => None,
+        })
+    })
+}
+
+/// The built-in authority as an issuer, where a route takes its tokens.
+fn own_issuer(config: &Config) -> Option<IssuerSettings> {
+    let mut audiences: Vec<String> =
+        jwt_rules(config, SELF).flat_map(|(route, jwt)| own_audiences(route, jwt)).collect();
+    audiences.sort_unstable();
+    audiences.dedup();
+    (!audiences.is_empty()).then(|| IssuerSettings {
+        name: SELF.into(),
+        issuer: config.server.public_url.as_str().trim_end_matches('/').to_owned(),
+        audiences,
+        algorithms: AlgorithmSet::of(&OWN_ALGORITHMS),
+        source: KeySource::Own,
+        introspection: None,
+        claim_rules: jwt_rules(config, SELF).any(|(_, jwt)| !jwt.claims.is_empty()),
+    })
+}
+
+/// What a token of the authority must be for at this route (RFC 8707, RFC 9068 §4): its resource, unless the rule
+/// says otherwise.
+fn own_audiences(route: &config::Route, jwt: &config::JwtRule) -> Vec<String> {
+    if jwt.audience.is_empty() { vec![route.resource.clone()] } else { jwt.audience.clone() }
+}
+
+/// What the authority signs with.
+const OWN_ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Ps256, Algorithm::Rs256];
+
+/// What the authority is told of the routes: each resource with the scopes that its routes ask for.
+pub(super) fn resources(config: &Config) -> Vec<Resource> {
+    let mut resources: Vec<Resource> = Vec::new();
+    for (route, jwt) in jwt_rules(config, SELF) {
+        for uri in own_audiences(route, jwt) {
+            let at = resources.iter().position(|it| it.uri == uri).unwrap_or_else(|| {
+                resources.push(Resource { uri, scopes: Vec::new() });
+                resources.len() - 1
+            });
+            if let Some(resource) = resources.get_mut(at) {
+                resource.scopes.extend(jwt.scopes.iter().cloned());
+                resource.scopes.sort_unstable();
+                resource.scopes.dedup();
+            }
+        }
+    }
+    resources
+}
+
+/// The issuer that `before` has, if it is the same; else a new one, with the keys that it had.
+fn keep(settings: IssuerSettings, before: Option<&Policy<Act>>) -> Arc<Issuer> {
     match before.and_then(|policy| policy.issuer(&settings.name)) {
         Some(kept) if kept.settings == settings => kept.clone(),
         Some(kept)
@@ -164,7 +228,7 @@ fn route(
     }
     let access = match &it.access {
         config::Access::Public => Expr::Public,
-        config::Access::Rule(rule) => expr(rule)?,
+        config::Access::Rule(rule) => expr(it, rule)?,
     };
     let scopes = decide::scopes_of(&access);
     Ok(Route {
@@ -217,18 +281,24 @@ fn rules(it: &config::HeaderRules) -> HeaderRules {
     }
 }
 
-fn expr(rule: &config::Rule) -> Result<Expr, String> {
+fn expr(route: &config::Route, rule: &config::Rule) -> Result<Expr, String> {
+    let each = |rules: &[config::Rule]| {
+        rules.iter().map(|rule| expr(route, rule)).collect::<Result<_, _>>()
+    };
     let scopes = |names: &[String]| {
         ScopeSet::of(names.iter().map(String::as_str)).map_err(|error| error.to_string())
     };
     Ok(match rule {
-        config::Rule::Any(rules) => Expr::Any(rules.iter().map(expr).collect::<Result<_, _>>()?),
-        config::Rule::All(rules) => Expr::All(rules.iter().map(expr).collect::<Result<_, _>>()?),
+        config::Rule::Any(rules) => Expr::Any(each(rules)?),
+        config::Rule::All(rules) => Expr::All(each(rules)?),
         config::Rule::ApiKey(key) => Expr::ApiKey(ApiKeyRule { scopes: scopes(&key.scopes)? }),
         config::Rule::Jwt(jwt) => Expr::Jwt(JwtRule {
             issuer: jwt.issuer.as_str().into(),
             scopes: scopes(&jwt.scopes)?,
-            audiences: jwt.audience.iter().map(|it| it.as_str().into()).collect(),
+            audiences: match jwt.issuer.as_str() {
+                SELF => own_audiences(route, jwt).into_iter().map(Into::into).collect(),
+                _ => jwt.audience.iter().map(|it| it.as_str().into()).collect(),
+            },
             claims: jwt
                 .claims
                 .iter()

@@ -91,7 +91,7 @@ impl Issuers {
     /// Fetches an issuer's keys and puts them in force.
     async fn load(&self, issuer: &Issuer) -> Result<(), String> {
         let document = match &issuer.settings.source {
-            KeySource::Nowhere => return Ok(()),
+            KeySource::Nowhere | KeySource::Own => return Ok(()),
             KeySource::File(path) => tokio::fs::read(path)
                 .await
                 .map_err(|error| format!("{}: {error}", path.display()))?,

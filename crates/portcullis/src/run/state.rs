@@ -5,8 +5,9 @@ use super::compile::Compiled;
 use access::iplist::{IpList, Origin, OverlayEntry, Side};
 use access::live::{Block, BlockKind, Blocks, Keys, StoredKey};
 use access::policy::Policy;
+use access::revoked::{Revocations, Revoked, RevokedKind};
 use access::snapshot::{NamedList, Snapshot, Snapshots};
-use authority::oauth::records::Revocation;
+use authority::oauth::records::{Revocation, RevocationKind};
 use authority::{Change, IpEntry, KeyRecord, ShortId, SnapshotSink};
 use base::UnixMs;
 use gateway::Act;
@@ -88,6 +89,16 @@ fn stored(key: &KeyRecord, scopes: ScopeSet) -> StoredKey {
     }
 }
 
+fn revoked(it: &Revocation) -> (RevokedKind, Arc<str>, Revoked) {
+    let kind = match it.kind {
+        RevocationKind::Token => RevokedKind::Token,
+        RevocationKind::Grant => RevokedKind::Grant,
+        RevocationKind::Subject => RevokedKind::Subject,
+        RevocationKind::Client => RevokedKind::Client,
+    };
+    (kind, it.value.as_str().into(), Revoked { not_before: it.not_before, until: it.until })
+}
+
 fn block(it: &authority::Block) -> Block {
     Block {
         kind: match it.kind {
@@ -116,6 +127,7 @@ impl State {
             keys: loaded.keys.into_iter().collect(),
             blocks: Arc::new(tables.gate_blocks()),
             lists: tables.gate_lists(),
+            revoked: Revocations::default().with(loaded.revocations.iter().map(revoked)),
             stale: false,
         };
         Self { snapshots: Arc::new(Snapshots::new(snapshot)), tables: Mutex::new(tables) }
@@ -141,6 +153,8 @@ impl State {
             next.keys = keys;
             next.blocks = blocks;
             next.lists = lists;
+            // INVARIANT: what is known to be revoked stays so, whatever was loaded.
+            next.revoked = next.revoked.with(loaded.revocations.iter().map(revoked));
         });
     }
 
@@ -160,6 +174,7 @@ impl State {
         let mut tables = self.lock();
         let mut keys = self.snapshots.load_full().keys.clone();
         let (mut blocks, mut lists) = (false, false);
+        let mut revocations = Vec::new();
         for (_, change) in changes {
             match change {
                 Change::KeyUpserted(record) => {
@@ -185,8 +200,9 @@ impl State {
                     lists = true;
                 }
                 Change::IpRemoved(id) => lists |= tables.ips.remove(id).is_some(),
-                Change::Revoked(_)
-                | Change::ClientChanged(_)
+                Change::Revoked(it) => revocations.push(revoked(it)),
+                // These concern the authority, which hears of them apart.
+                Change::ClientChanged(_)
                 | Change::UserChanged(_)
                 | Change::SigningKeysChanged
                 | Change::RulesChanged => {}
@@ -196,6 +212,9 @@ impl State {
         let new_lists = lists.then(|| tables.gate_lists());
         self.snapshots.update(|next| {
             next.keys = keys;
+            if !revocations.is_empty() {
+                next.revoked = next.revoked.with(revocations);
+            }
             if let Some(blocks) = new_blocks {
                 next.blocks = blocks;
             }
@@ -214,6 +233,15 @@ impl State {
         if before != (tables.blocks.len(), tables.ips.len()) {
             let (blocks, lists) = (Arc::new(tables.gate_blocks()), tables.gate_lists());
             self.snapshots.update(|next| (next.blocks, next.lists) = (blocks, lists));
+        }
+        drop(tables);
+        if let Some(kept) = self.snapshots.load().revoked.expired(now) {
+            drop(kept);
+            self.snapshots.update(|next| {
+                if let Some(kept) = next.revoked.expired(now) {
+                    next.revoked = kept;
+                }
+            });
         }
     }
 

@@ -123,6 +123,18 @@ fn every_section_takes_its_keys() {
         ("route", "cors = { origins = [\"*\"], headers = [] }"),
         (
             "end",
+            "[authority]\nname = \"Bank\"\nalgorithm = \"EdDSA\"\naccess_token = \"10m\"\nrefresh_idle = \"1d\"\nrefresh_absolute = \"30d\"\nsession = \"1h\"\nregistration = \"token\"\nclient_documents = false\nscopes = { \"orders:read\" = \"See orders\" }",
+        ),
+        (
+            "end",
+            "[[client]]\nname = \"ui\"\nredirect_uris = [\"https://a.example/cb\"]\nscopes = [\"openid\"]\npkce = \"optional\"\nsecret = { env = \"GATE_SECRET\" }\nconsent = false",
+        ),
+        (
+            "end",
+            "[[client]]\nname = \"bank\"\njwks_uri = \"https://a.example/keys\"\ngrants = [\"client_credentials\", \"token_exchange\"]\nprofile = \"fapi2-security\"",
+        ),
+        (
+            "end",
             "[[route]]\nname = \"w\"\npath = \"/orders/{**}\"\nmethods = [\"POST\"]\nupstream = \"orders\"\naccess = { api_key = { scopes = [\"w\"] } }",
         ),
     ];

@@ -310,7 +310,6 @@ fn access() {
             "fail_open",
             "access",
         ),
-        ("{ jwt = { issuer = \"self\", scopes = [\"a\"] } }", "not_available", "access.jwt.issuer"),
         ("{ jwt = { issuer = \"crop\", scopes = [\"a\"] } }", "reference", "access.jwt.issuer"),
         (
             "{ jwt = { issuer = \"corp\", scopes = [\"a\"], mfa = {} } }",
