@@ -23,6 +23,7 @@ pub mod jwk;
 pub mod jws;
 pub mod jwt;
 pub mod oauth;
+pub mod oidc;
 mod p256;
 pub mod sign;
 

@@ -96,9 +96,9 @@ impl ExchangeRequest {
         let resource: Vec<Box<str>> = params.all("resource").map(Into::into).collect();
         let audience: Vec<Box<str>> = params.all("audience").map(Into::into).collect();
         // RFC 8693 §2.1, RFC 8707 §2: an absolute URI without fragment.
-        let fits =
-            |name: &Box<str>| name.len() <= NAME_BYTES && !name.chars().any(char::is_control);
-        if !resource.iter().all(|it| uri::is_absolute(it)) || !audience.iter().all(|it| fits(it)) {
+
+        if !resource.iter().all(|it| uri::is_absolute(it)) || !audience.iter().all(|it| is_name(it))
+        {
             let text = "a resource is not an absolute URI, or an audience is malformed";
             return Err(OAuthError::new(ErrorCode::InvalidTarget, text));
         }
@@ -108,6 +108,10 @@ impl ExchangeRequest {
         let actor = sent(params, "actor_token", "actor_token_type")?;
         Ok(Self { subject, actor, requested, resource, audience, scope })
     }
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= NAME_BYTES && !text.chars().any(char::is_control)
 }
 
 /// RFC 8693 §2.1: a token and its type stand together.
