@@ -230,4 +230,12 @@ impl Row {
         }
         .map_err(port)
     }
+
+    pub(crate) fn optional_blob(&self, at: usize) -> Result<Option<&[u8]>, PortError> {
+        match self {
+            Self::Sqlite(row) => row.try_get(at),
+            Self::Postgres(row) => row.try_get(at),
+        }
+        .map_err(port)
+    }
 }

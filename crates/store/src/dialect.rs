@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// How long SQLite waits for a lock. There is one writer, so only a backup or a checkpoint can hold it.
 const BUSY: Duration = Duration::from_secs(5);
+/// Prepared statements that a connection keeps: all that this crate has, some 110, with room.
+const STATEMENTS: usize = 256;
 
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +18,64 @@ pub(crate) enum Dialect {
     Postgres,
 }
 
+/// One statement in the words of each engine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Both {
+    pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
+}
+
+/// A query whose rows of the table named `$of` nobody else changes before the transaction ends, or locks; who
+/// comes later waits and then sees them as they are. SQLite has one writer, so it needs no words for that.
+macro_rules! locking {
+    ($of:literal, $($part:tt)*) => {
+        $crate::dialect::Both {
+            sqlite: concat!($($part)*),
+            postgres: concat!($($part)*, " FOR UPDATE OF ", $of),
+        }
+    };
+}
+
+/// Removes (or, with `set`, changes) at most `$2` rows for which a condition over `$1` holds. It passes over
+/// rows that others are at work on, so that it never waits and no circle of waiting goes through it.
+macro_rules! sweeping {
+    (set $set:literal, $table:literal, $key:literal, $condition:literal) => {
+        sweeping!(@ concat!("UPDATE ", $table, " SET ", $set), $table, $key, $condition)
+    };
+    ($table:literal, $key:literal, $condition:literal) => {
+        sweeping!(@ concat!("DELETE FROM ", $table), $table, $key, $condition)
+    };
+    (@ $verb:expr, $table:literal, $key:literal, $condition:literal) => {
+        $crate::dialect::Both {
+            sqlite: concat!($verb, " WHERE (", $key, ") IN (SELECT ", $key, " FROM ", $table,
+                " WHERE ", $condition, " LIMIT $2)"),
+            postgres: concat!($verb, " WHERE (", $key, ") IN (SELECT ", $key, " FROM ", $table,
+                " WHERE ", $condition, " LIMIT $2 FOR UPDATE SKIP LOCKED)"),
+        }
+    };
+}
+pub(crate) use {locking, sweeping};
+
 /// The channel on which PostgreSQL announces changes.
 pub(crate) const CHANNEL: &str = "portcullis_feed";
 
 impl Dialect {
+    /// The statement in this engine's words.
+    pub(crate) fn words(self, both: Both) -> &'static str {
+        match self {
+            Self::Sqlite => both.sqlite,
+            Self::Postgres => both.postgres,
+        }
+    }
+
+    /// Lets nobody else change the signing keys before the transaction ends; reading goes on.
+    pub(crate) fn lock_signing_keys(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE"),
+        }
+    }
+
     /// Begins the migration: alone, in one transaction.
     pub(crate) fn begin_migration(self) -> &'static str {
         match self {
@@ -46,8 +102,14 @@ impl Dialect {
     /// The migrations, in order: name and text. Append only.
     pub(crate) fn migrations(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Sqlite => &[("first", include_str!("../migrations/sqlite/0001_first.sql"))],
-            Self::Postgres => &[("first", include_str!("../migrations/postgres/0001_first.sql"))],
+            Self::Sqlite => &[
+                ("first", include_str!("../migrations/sqlite/0001_first.sql")),
+                ("authority", include_str!("../migrations/sqlite/0002_authority.sql")),
+            ],
+            Self::Postgres => &[
+                ("first", include_str!("../migrations/postgres/0001_first.sql")),
+                ("authority", include_str!("../migrations/postgres/0002_authority.sql")),
+            ],
         }
     }
 
@@ -145,13 +207,14 @@ pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .foreign_keys(true)
+        .statement_cache_capacity(STATEMENTS)
         // The log shrinks to this after a checkpoint, else one burst would keep its size for good.
         .pragma("journal_size_limit", "67108864")
 }
 
 /// How PostgreSQL sessions are set. Times in milliseconds.
 pub(crate) fn postgres_options(options: PgConnectOptions) -> PgConnectOptions {
-    options.application_name("portcullis").options([
+    options.application_name("portcullis").statement_cache_capacity(STATEMENTS).options([
         // An acknowledgement means durable, whatever the server's default is.
         ("synchronous_commit", "on"),
         ("statement_timeout", "10000"),

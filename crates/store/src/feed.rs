@@ -9,7 +9,8 @@
 
 use crate::conn::{Conn, Row, args};
 use crate::open::Store;
-use crate::rows::{self, BLOCK_COLUMNS, KEY_COLUMNS, corrupt};
+use crate::rows::{self, BLOCK_COLUMNS, IP_COLUMNS, KEY_COLUMNS, corrupt};
+use authority::oauth::records::RevocationKind;
 use authority::{Answer, BlockId, Change, Cursor, Feed, FeedPage, FeedRow, IpId, KeyId, PortError};
 use base::{BoxFuture, UnixMs};
 use std::time::Duration;
@@ -22,6 +23,14 @@ mod kind {
     pub(super) const NO_BLOCK: i64 = 4;
     pub(super) const IP: i64 = 5;
     pub(super) const NO_IP: i64 = 6;
+    pub(super) const TOKEN_REVOKED: i64 = 7;
+    pub(super) const GRANT_REVOKED: i64 = 8;
+    pub(super) const SUBJECT_REVOKED: i64 = 9;
+    pub(super) const CLIENT_REVOKED: i64 = 10;
+    pub(super) const CLIENT: i64 = 11;
+    pub(super) const USER: i64 = 12;
+    pub(super) const SIGNING_KEYS: i64 = 13;
+    pub(super) const RULES: i64 = 14;
 }
 
 /// The query for changes; the engine says when a row is settled.
@@ -36,10 +45,12 @@ macro_rules! changes_query {
             $crate::rows::block_columns!("b."),
             ", ",
             $crate::rows::ip_columns!("i."),
-            " FROM feed f \
+            ", v.kind, v.value, v.not_before, v.until FROM feed f \
              LEFT JOIN api_keys k ON f.kind IN (1, 2) AND k.id = f.subject \
              LEFT JOIN blocks b ON f.kind = 3 AND b.id = f.subject \
              LEFT JOIN ip_entries i ON f.kind = 5 AND i.id = f.subject \
+             LEFT JOIN revocations v ON v.kind = CASE f.kind WHEN 7 THEN 'token' WHEN 8 THEN 'grant' \
+               WHEN 9 THEN 'subject' WHEN 10 THEN 'client' END AND v.value = f.subject \
              WHERE (f.xid, f.seq) > ($1, $2) ORDER BY f.xid, f.seq LIMIT $3"
         )
     };
@@ -50,31 +61,50 @@ pub(crate) use changes_query;
 const KEY_AT: usize = 5;
 const BLOCK_AT: usize = KEY_AT + KEY_COLUMNS;
 const IP_AT: usize = BLOCK_AT + BLOCK_COLUMNS;
+const REVOCATION_AT: usize = IP_AT + IP_COLUMNS;
 
 /// What a feed row is about.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Subject {
+pub(crate) enum Subject<'a> {
     Key(KeyId),
     Revocation(KeyId),
     Block(BlockId),
     NoBlock(BlockId),
     Ip(IpId),
     NoIp(IpId),
+    Revoked(RevocationKind, &'a str),
+    Client(&'a str),
+    User(&'a str),
+    SigningKeys,
+    Rules,
 }
 
-impl Subject {
+impl Subject<'_> {
+    /// Its kind in the feed and the text by which it is known.
+    fn columns(&self) -> (i64, &str) {
+        match self {
+            Self::Key(id) => (kind::KEY, id.as_str()),
+            Self::Revocation(id) => (kind::REVOCATION, id.as_str()),
+            Self::Block(id) => (kind::BLOCK, id.as_str()),
+            Self::NoBlock(id) => (kind::NO_BLOCK, id.as_str()),
+            Self::Ip(id) => (kind::IP, id.as_str()),
+            Self::NoIp(id) => (kind::NO_IP, id.as_str()),
+            Self::Revoked(RevocationKind::Token, value) => (kind::TOKEN_REVOKED, value),
+            Self::Revoked(RevocationKind::Grant, value) => (kind::GRANT_REVOKED, value),
+            Self::Revoked(RevocationKind::Subject, value) => (kind::SUBJECT_REVOKED, value),
+            Self::Revoked(RevocationKind::Client, value) => (kind::CLIENT_REVOKED, value),
+            Self::Client(id) => (kind::CLIENT, id),
+            Self::User(id) => (kind::USER, id),
+            Self::SigningKeys => (kind::SIGNING_KEYS, ""),
+            Self::Rules => (kind::RULES, ""),
+        }
+    }
+
     /// Writes the feed row in the transaction that changes the subject; its number.
     pub(crate) async fn announce(self, conn: &mut Conn, at: UnixMs) -> Result<i64, PortError> {
-        let (kind, id) = match self {
-            Self::Key(id) => (kind::KEY, id),
-            Self::Revocation(id) => (kind::REVOCATION, id),
-            Self::Block(id) => (kind::BLOCK, id),
-            Self::NoBlock(id) => (kind::NO_BLOCK, id),
-            Self::Ip(id) => (kind::IP, id),
-            Self::NoIp(id) => (kind::NO_IP, id),
-        };
         let dialect = conn.dialect();
-        let args = args![kind, id.as_str(), at.0];
+        let (kind, subject) = self.columns();
+        let args = args![kind, subject, at.0];
         let seq = conn.one(dialect.insert_feed(), args, |row| row.int(0)).await?;
         if let Some(announce) = dialect.announce() {
             conn.script(announce).await?;
@@ -102,7 +132,18 @@ fn feed_row(row: &Row) -> Result<FeedRow, PortError> {
             Some(Change::IpUpserted(rows::ip(row, IP_AT)?))
         }
         kind::NO_IP => Some(Change::IpRemoved(rows::id(subject)?)),
+        kind::TOKEN_REVOKED..=kind::CLIENT_REVOKED
+            if row.optional_text(REVOCATION_AT)?.is_some() =>
+        {
+            Some(Change::Revoked(rows::revocation(row, REVOCATION_AT)?))
+        }
+        kind::CLIENT => Some(Change::ClientChanged(subject.to_owned())),
+        kind::USER => Some(Change::UserChanged(subject.to_owned())),
+        kind::SIGNING_KEYS => Some(Change::SigningKeysChanged),
+        kind::RULES => Some(Change::RulesChanged),
+        // What is not there any more was removed, or has expired.
         kind::KEY | kind::BLOCK | kind::IP => None,
+        kind::TOKEN_REVOKED..=kind::CLIENT_REVOKED => None,
         // WHY an error: a change that is not understood may be a revocation.
         _ => {
             return Err(corrupt("the feed holds a kind of change that this version does not know"));

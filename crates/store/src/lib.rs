@@ -21,6 +21,7 @@ mod follower;
 mod keys;
 mod maintain;
 mod migrate;
+mod oauth;
 mod open;
 mod outbox;
 mod rows;

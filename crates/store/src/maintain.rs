@@ -32,6 +32,8 @@ pub struct Swept {
     pub outbox: u64,
     /// Blocks and address entries that had ended long ago.
     pub expired: u64,
+    /// What belongs to the authority and has ended: tokens, codes, sessions, grants and the like.
+    pub authority: u64,
 }
 
 impl Store {
@@ -40,7 +42,9 @@ impl Store {
     /// # Errors
     /// As the database says; the next sweep tries again.
     pub async fn sweep(&self, now: UnixMs) -> Result<Swept, PortError> {
-        self.write(Box::new(move |conn| Box::pin(sweep(conn, now)))).await
+        let mut swept = self.write(Box::new(move |conn| Box::pin(sweep(conn, now)))).await?;
+        swept.authority = crate::oauth::sweep::sweep(self, now).await?;
+        Ok(swept)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Records as rows: which columns they have, and how they are read.
 
 use crate::conn::Row;
+use authority::oauth::records::{Revocation, RevocationKind};
 use authority::{Block, IpEntry, KeyRecord, PortError, ShortId};
 use base::UnixMs;
 
@@ -83,6 +84,8 @@ pub(crate) use {block_columns, ip_columns, key_columns};
 pub(crate) const KEY_COLUMNS: usize = 11;
 /// How many columns a block has.
 pub(crate) const BLOCK_COLUMNS: usize = 8;
+/// How many columns an address entry has.
+pub(crate) const IP_COLUMNS: usize = 7;
 
 pub(crate) fn corrupt(what: &str) -> PortError {
     PortError::Corrupt(what.to_owned())
@@ -143,5 +146,15 @@ pub(crate) fn ip(row: &Row, at: usize) -> Result<IpEntry, PortError> {
         expires_at: UnixMs(row.int(at + 4)?),
         note: row.optional_text(at + 5)?.map(str::to_owned),
         created_by: row.text(at + 6)?.to_owned(),
+    })
+}
+
+/// Reads a revocation (kind, value, not before, until) whose columns begin at `at`.
+pub(crate) fn revocation(row: &Row, at: usize) -> Result<Revocation, PortError> {
+    Ok(Revocation {
+        kind: RevocationKind::read(row.text(at)?)?,
+        value: row.text(at + 1)?.to_owned(),
+        not_before: UnixMs(row.int(at + 2)?),
+        until: UnixMs(row.int(at + 3)?),
     })
 }

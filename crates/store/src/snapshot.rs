@@ -26,6 +26,9 @@ const IPS: &str = concat!(
     " FROM ip_entries WHERE id > $1 AND expires_at > $3 ORDER BY id LIMIT $2"
 );
 
+const REVOCATIONS: &str = "SELECT kind, value, not_before, until FROM revocations \
+     WHERE (kind, value) > ($1, $2) AND until > $4 ORDER BY kind, value LIMIT $3";
+
 impl Snapshots for Store {
     fn load<'a>(&'a self, since: UnixMs, sink: &'a mut dyn SnapshotSink) -> Answer<'a, Cursor> {
         Box::pin(async move {
@@ -57,6 +60,7 @@ impl Snapshots for Store {
                 id
             })
             .await?;
+            revocations(conn, since, sink).await?;
             Ok(cursor)
         })
     }
@@ -81,6 +85,29 @@ async fn pages<T: Send>(
                 after.clear();
                 after.push_str(id.as_str());
             }
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+/// Hands out all revocations that are in force at `since`.
+async fn revocations(
+    conn: &mut Conn,
+    since: UnixMs,
+    sink: &mut dyn SnapshotSink,
+) -> Result<(), PortError> {
+    let mut after = (String::new(), String::new());
+    loop {
+        let args = args![after.0.as_str(), after.1.as_str(), PAGE, since.0];
+        let page = conn.all(REVOCATIONS, args, |row| rows::revocation(row, 0)).await?;
+        let full = page.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+        if let Some(last) = page.last() {
+            after = (last.kind.as_str().to_owned(), last.value.clone());
+        }
+        for revocation in page {
+            sink.revocation(revocation);
         }
         if !full {
             return Ok(());

@@ -1,0 +1,233 @@
+//! Grants, and the port through which all that belongs to them is reached.
+
+use super::{ROWS, codes, from_doc, none, once, refresh, revocations, searchable, to_doc};
+use crate::conn::{Conn, Row, args};
+use crate::open::Store;
+use crate::outbox::put_event;
+use crate::rows;
+use authority::oauth::ports::{CodeCompany, GrantStore, Redeemed, Rotated, Window};
+use authority::oauth::records::{
+    AccessRecord, CodeRecord, GrantRecord, Mac, NewRefresh, PushedRecord, RefreshRecord,
+    Revocation, RevocationKind,
+};
+use authority::{Answer, PortError};
+use base::{Event, UnixMs};
+
+/// When a grant `g` was ended: by itself, or by a revocation of all that its person or its client had.
+macro_rules! ended {
+    () => {
+        "COALESCE(g.revoked_at, \
+         (SELECT v.not_before FROM revocations v WHERE v.kind = 'subject' AND v.value = g.user_id \
+          AND v.not_before >= g.created_at), \
+         (SELECT v.not_before FROM revocations v WHERE v.kind = 'client' AND v.value = g.client_id \
+          AND v.not_before >= g.created_at))"
+    };
+}
+/// The columns of a grant `g`, in the order in which [`grant`] reads them.
+macro_rules! grant_columns {
+    () => {
+        concat!("g.doc, ", $crate::oauth::grants::ended!())
+    };
+}
+pub(super) use {ended, grant_columns};
+
+const INSERT: &str = "INSERT INTO grants (id, client_id, user_id, created_at, expires_at, revoked_at, \
+     doc) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+pub(super) const ONE: &str = concat!("SELECT ", grant_columns!(), " FROM grants g WHERE g.id = $1");
+const OF_USER: &str = concat!(
+    "SELECT ",
+    grant_columns!(),
+    " FROM grants g WHERE g.user_id = $1 AND g.expires_at > $2 AND ",
+    ended!(),
+    " IS NULL ORDER BY g.created_at DESC, g.id LIMIT $3"
+);
+
+/// Reads a grant whose columns begin at `at`.
+pub(super) fn grant(row: &Row, at: usize) -> Result<GrantRecord, PortError> {
+    let mut grant: GrantRecord = from_doc(row.text(at)?)?;
+    grant.revoked_at = row.optional_int(at + 1)?.map(UnixMs);
+    Ok(grant)
+}
+
+/// Whether something may still be issued on it.
+pub(super) fn alive(grant: &GrantRecord, now: UnixMs) -> bool {
+    grant.revoked_at.is_none() && grant.expires_at > now
+}
+
+pub(super) async fn insert(conn: &mut Conn, grant: &GrantRecord) -> Result<(), PortError> {
+    let args = args![
+        grant.id.as_str(),
+        grant.client.as_str(),
+        grant.user.clone(),
+        grant.created_at.0,
+        grant.expires_at.0,
+        grant.revoked_at.map(|it| it.0),
+        to_doc(grant)?,
+    ];
+    conn.execute(INSERT, args).await.map(drop)
+}
+
+impl GrantStore for Store {
+    fn create_code(
+        &self,
+        grant: GrantRecord,
+        code: (Mac, CodeRecord),
+        with: CodeCompany,
+        event: Event,
+    ) -> Answer<'_, ()> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move { codes::create(conn, &grant, &code, with, &event).await })
+        }))
+    }
+
+    fn code(&self, mac: Mac) -> Answer<'_, Option<(CodeRecord, GrantRecord)>> {
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.optional(codes::ONE, args![mac.as_slice()], codes::read))
+        }))
+    }
+
+    fn redeem_code(
+        &self,
+        mac: Mac,
+        refresh: Option<NewRefresh>,
+        now: UnixMs,
+        event: Event,
+    ) -> Answer<'_, Redeemed> {
+        self.write(Box::new(move |conn| Box::pin(codes::redeem(conn, mac, refresh, now, event))))
+    }
+
+    fn create_grant(
+        &self,
+        grant: GrantRecord,
+        refresh: Option<NewRefresh>,
+        event: Event,
+    ) -> Answer<'_, ()> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                if let Some(refresh) = refresh {
+                    refresh::insert(conn, &refresh, &grant).await?;
+                }
+                insert(conn, &grant).await?;
+                put_event(conn, &event).await
+            })
+        }))
+    }
+
+    fn refresh(&self, mac: Mac) -> Answer<'_, Option<(RefreshRecord, GrantRecord)>> {
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.optional(refresh::ONE, args![mac.as_slice()], refresh::read))
+        }))
+    }
+
+    fn rotate_refresh(
+        &self,
+        parent: Mac,
+        child: NewRefresh,
+        within: Window,
+        event: Event,
+    ) -> Answer<'_, Rotated> {
+        self.write(Box::new(move |conn| {
+            Box::pin(refresh::rotate(conn, parent, child, within, event))
+        }))
+    }
+
+    fn keep_refresh(
+        &self,
+        mac: Mac,
+        expires_at: UnixMs,
+        now: UnixMs,
+        event: Event,
+    ) -> Answer<'_, Option<GrantRecord>> {
+        self.write(Box::new(move |conn| Box::pin(refresh::keep(conn, mac, expires_at, now, event))))
+    }
+
+    fn grant(&self, id: String) -> Answer<'_, Option<GrantRecord>> {
+        if !searchable(&id) {
+            return none();
+        }
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.optional(ONE, args![id], |row| grant(row, 0)))
+        }))
+    }
+
+    fn grants_of_user(&self, user: String, now: UnixMs) -> Answer<'_, Vec<GrantRecord>> {
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.all(OF_USER, args![user, now.0, ROWS], |row| grant(row, 0)))
+        }))
+    }
+
+    fn revoke_grant(
+        &self,
+        id: String,
+        now: UnixMs,
+        until: UnixMs,
+        event: Event,
+    ) -> Answer<'_, Option<i64>> {
+        if !searchable(&id) {
+            return none();
+        }
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                let seq = revocations::end_grant(conn, &id, (now, until), event.time).await?;
+                if seq.is_some() {
+                    put_event(conn, &event).await?;
+                }
+                Ok(seq)
+            })
+        }))
+    }
+
+    fn revoke(&self, revocation: Revocation, event: Event) -> Answer<'_, i64> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                put_event(conn, &event).await?;
+                revocations::put(conn, &revocation, event.time).await
+            })
+        }))
+    }
+
+    fn revocation(
+        &self,
+        kind: RevocationKind,
+        value: String,
+        now: UnixMs,
+    ) -> Answer<'_, Option<Revocation>> {
+        if !searchable(&value) {
+            return none();
+        }
+        self.read(Box::new(move |conn| {
+            let args = args![kind.as_str(), value, now.0];
+            Box::pin(conn.optional(revocations::IN_FORCE, args, |row| rows::revocation(row, 0)))
+        }))
+    }
+
+    fn put_access(&self, mac: Mac, access: AccessRecord, event: Event) -> Answer<'_, ()> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                once::put_access(conn, mac, &access).await?;
+                put_event(conn, &event).await
+            })
+        }))
+    }
+
+    fn access(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<AccessRecord>> {
+        self.read(Box::new(move |conn| Box::pin(once::access(conn, mac, now))))
+    }
+
+    fn push(&self, mac: Mac, pushed: PushedRecord, event: Event) -> Answer<'_, ()> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                once::push(conn, mac, &pushed).await?;
+                put_event(conn, &event).await
+            })
+        }))
+    }
+
+    fn pushed(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<PushedRecord>> {
+        self.read(Box::new(move |conn| Box::pin(once::pushed(conn, mac, now))))
+    }
+
+    fn once(&self, what: Mac, until: UnixMs) -> Answer<'_, bool> {
+        self.write(Box::new(move |conn| Box::pin(once::once(conn, what, until))))
+    }
+}

@@ -1,0 +1,171 @@
+//! People, their sessions, and what they agreed to.
+
+use super::clients::page_args;
+use super::{ROWS, from_doc, none, revocations, searchable, to_doc};
+use crate::conn::args;
+use crate::dialect::{Both, locking};
+use crate::feed::Subject;
+use crate::open::Store;
+use crate::outbox::put_event;
+use authority::Answer;
+use authority::oauth::ports::{PeopleStore, TextPage};
+use authority::oauth::records::{ConsentRecord, Mac, Revocation, SessionRecord, UserRecord};
+use base::{Event, UnixMs};
+
+const INSERT: &str = "INSERT INTO users (id, email, doc) VALUES ($1, $2, $3)";
+const ONE: &str = "SELECT doc FROM users WHERE id = $1";
+const BY_EMAIL: &str = "SELECT doc FROM users WHERE email = $1";
+const LIST: &str = "SELECT doc FROM users WHERE id > $1 ORDER BY id LIMIT $2";
+const TO_REPLACE: Both = locking!("u", "SELECT u.doc FROM users u WHERE u.id = $1");
+const REPLACE: &str = "UPDATE users SET email = $2, doc = $3 WHERE id = $1";
+const END_SESSIONS: &str = "DELETE FROM sessions WHERE user_id = $1";
+const INSERT_SESSION: &str =
+    "INSERT INTO sessions (mac, id, user_id, expires_at, doc) VALUES ($1, $2, $3, $4, $5)";
+const SESSION: &str = "SELECT doc FROM sessions WHERE mac = $1 AND expires_at > $2";
+const SESSION_TO_REPLACE: Both = locking!("s", "SELECT s.doc FROM sessions s WHERE s.mac = $1");
+const REPLACE_SESSION: &str = "UPDATE sessions SET expires_at = $2, doc = $3 WHERE mac = $1";
+const END_SESSION: &str = "DELETE FROM sessions WHERE id = $1 RETURNING doc";
+const SESSIONS: &str =
+    "SELECT doc FROM sessions WHERE user_id = $1 AND expires_at > $2 ORDER BY id LIMIT $3";
+const CONSENT: &str = "SELECT doc FROM consents WHERE user_id = $1 AND client_id = $2";
+
+impl PeopleStore for Store {
+    fn create_user(&self, user: UserRecord, event: Event) -> Answer<'_, i64> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                let args = args![user.id.as_str(), user.email.as_str(), to_doc(&user)?];
+                conn.execute(INSERT, args).await?;
+                put_event(conn, &event).await?;
+                Subject::User(&user.id).announce(conn, event.time).await
+            })
+        }))
+    }
+
+    fn replace_user(
+        &self,
+        before: UserRecord,
+        after: UserRecord,
+        revoke: Option<Revocation>,
+        event: Event,
+    ) -> Answer<'_, Option<i64>> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                let lock = conn.dialect().words(TO_REPLACE);
+                let found = conn.optional(lock, args![before.id.as_str()], |row| {
+                    from_doc::<UserRecord>(row.text(0)?)
+                });
+                if found.await?.as_ref() != Some(&before) || after.id != before.id {
+                    return Ok(None);
+                }
+                let args = args![after.id.as_str(), after.email.as_str(), to_doc(&after)?];
+                conn.execute(REPLACE, args).await?;
+                put_event(conn, &event).await?;
+                let seq = Subject::User(&after.id).announce(conn, event.time).await?;
+                let Some(revoke) = revoke else { return Ok(Some(seq)) };
+                conn.execute(END_SESSIONS, args![after.id.as_str()]).await?;
+                // After the other row: who has seen this one has seen both.
+                revocations::put(conn, &revoke, event.time).await.map(Some)
+            })
+        }))
+    }
+
+    fn user(&self, id: String) -> Answer<'_, Option<UserRecord>> {
+        one(self, ONE, id)
+    }
+
+    fn user_by_email(&self, email: String) -> Answer<'_, Option<UserRecord>> {
+        one(self, BY_EMAIL, email)
+    }
+
+    fn users(&self, page: TextPage) -> Answer<'_, Vec<UserRecord>> {
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.all(LIST, page_args(page), |row| from_doc(row.text(0)?)))
+        }))
+    }
+
+    fn create_session(&self, mac: Mac, session: SessionRecord, event: Event) -> Answer<'_, ()> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                let args = args![
+                    mac.as_slice(),
+                    session.id.as_str(),
+                    session.user.as_str(),
+                    session.expires_at.0,
+                    to_doc(&session)?,
+                ];
+                conn.execute(INSERT_SESSION, args).await?;
+                put_event(conn, &event).await
+            })
+        }))
+    }
+
+    fn session(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<SessionRecord>> {
+        self.read(Box::new(move |conn| {
+            let args = args![mac.as_slice(), now.0];
+            Box::pin(conn.optional(SESSION, args, |row| from_doc(row.text(0)?)))
+        }))
+    }
+
+    fn replace_session(&self, mac: Mac, mut session: SessionRecord) -> Answer<'_, bool> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                let lock = conn.dialect().words(SESSION_TO_REPLACE);
+                let found =
+                    conn.optional(lock, args![mac.as_slice()], |row| from_doc(row.text(0)?));
+                let Some::<SessionRecord>(there) = found.await? else { return Ok(false) };
+                if (&there.id, &there.user) != (&session.id, &session.user) {
+                    return Ok(false);
+                }
+                // A client that has joined since the caller looked must hear of the logout too.
+                let joined = there.clients.into_iter().filter(|it| !session.clients.contains(it));
+                let joined: Vec<_> = joined.collect();
+                session.clients.extend(joined);
+                let args = args![mac.as_slice(), session.expires_at.0, to_doc(&session)?];
+                Ok(conn.execute(REPLACE_SESSION, args).await? == 1)
+            })
+        }))
+    }
+
+    fn end_session(&self, id: String, event: Event) -> Answer<'_, Option<SessionRecord>> {
+        if !searchable(&id) {
+            return none();
+        }
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                let ended = conn.optional(END_SESSION, args![id], |row| from_doc(row.text(0)?));
+                let ended = ended.await?;
+                if ended.is_some() {
+                    put_event(conn, &event).await?;
+                }
+                Ok(ended)
+            })
+        }))
+    }
+
+    fn sessions(&self, user: String, now: UnixMs) -> Answer<'_, Vec<SessionRecord>> {
+        self.read(Box::new(move |conn| {
+            let args = args![user, now.0, ROWS];
+            Box::pin(conn.all(SESSIONS, args, |row| from_doc(row.text(0)?)))
+        }))
+    }
+
+    fn consent(&self, user: String, client: String) -> Answer<'_, Option<ConsentRecord>> {
+        if !searchable(&user) || !searchable(&client) {
+            return none();
+        }
+        self.read(Box::new(move |conn| {
+            let args = args![user, client];
+            Box::pin(conn.optional(CONSENT, args, |row| from_doc(row.text(0)?)))
+        }))
+    }
+}
+
+/// The person whom a text names.
+fn one<'a>(store: &'a Store, sql: &'static str, text: String) -> Answer<'a, Option<UserRecord>> {
+    if !searchable(&text) {
+        return none();
+    }
+    store.read(Box::new(move |conn| {
+        Box::pin(conn.optional(sql, args![text], |row| from_doc(row.text(0)?)))
+    }))
+}
