@@ -1,11 +1,11 @@
 //! What one sync makes durable: events as columns, their leaves' hashes, and what they are charged to.
 
 use crate::account;
-use crate::columns::Columns;
 use crate::error::LedgerError;
 use crate::frame::{FrameKind, HEADER, Header, Usage};
 use crate::hash::Hash;
 use crate::leaf::{self, LeafEncoder, SALT_BYTES, Salt};
+use crate::message::Columns;
 use crate::tree::Tree;
 use base::{Event, EventId, Kind};
 

@@ -1,22 +1,13 @@
-//! Events as Arrow record batches, and back. One batch is one frame; the frames' batches, after the schema of
-//! the segment, are an Arrow IPC stream.
-//!
-//! WHY: the columns are built by hand from plain vectors, one array a batch, so that the cost of an event is
-//! a few copies and the cost of Arrow is paid once a sync.
+//! The columns of events, and how they are read back from Arrow record batches. One batch is one frame; the frames'
+//! batches, after the schema of the segment, are an Arrow IPC stream. `message` writes them.
 
 use crate::error::Malformed;
 use crate::leaf::{SALT_BYTES, Salt};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
-use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, FixedSizeBinaryArray, PrimitiveArray,
-    RecordBatch, StringArray,
-};
-use arrow_buffer::{
-    ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer,
-};
+use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
+use arrow_buffer::Buffer;
 use arrow_ipc::reader::{StreamDecoder, StreamReader};
-use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use base::{Code, Event, EventId, Kind, NodeId, Outcome, Phase, RequestId, Scheme, UnixMs};
 use std::borrow::Cow;
@@ -25,7 +16,7 @@ use std::sync::Arc;
 
 /// The columns, in order. Numbers stand for the words of `base` (`kind`, `outcome`, `phase`, `scheme`; 0 for
 /// none); addresses are their 4 or 16 bytes.
-fn schema() -> SchemaRef {
+pub(crate) fn schema() -> SchemaRef {
     let fixed = || DataType::FixedSizeBinary(16);
     let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     let text = |name| Field::new(name, DataType::Utf8, true);
@@ -61,141 +52,6 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-/// Elements that a new buffer has room for at most; a batch is rarely longer.
-const ROOM: usize = 1 << 14;
-
-/// Takes a buffer, and leaves room for as much again.
-fn taken<T>(buffer: &mut Vec<T>) -> Vec<T> {
-    let room = buffer.len().min(ROOM);
-    std::mem::replace(buffer, Vec::with_capacity(room))
-}
-
-/// Which values are there, a bit each.
-#[derive(Debug, Default)]
-struct Present {
-    bits: Vec<u8>,
-    len: usize,
-    absent: usize,
-}
-
-impl Present {
-    fn push(&mut self, present: bool) {
-        if self.len.is_multiple_of(8) {
-            self.bits.push(0);
-        }
-        if let Some(last) = self.bits.last_mut() {
-            *last |= u8::from(present) << (self.len % 8);
-        }
-        self.absent += usize::from(!present);
-        self.len += 1;
-    }
-
-    fn finish(&mut self) -> Option<NullBuffer> {
-        let (bits, len) = (taken(&mut self.bits), std::mem::take(&mut self.len));
-        let absent = std::mem::take(&mut self.absent);
-        (absent > 0).then(|| NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, len)))
-    }
-}
-
-/// A column of text or bytes of any length.
-#[derive(Debug, Default)]
-struct Bytes {
-    data: Vec<u8>,
-    ends: Vec<i32>,
-    present: Present,
-}
-
-impl Bytes {
-    fn push(&mut self, value: Option<&[u8]>) {
-        if let Some(value) = value {
-            self.data.extend_from_slice(value);
-        }
-        self.ends.push(i32::try_from(self.data.len()).unwrap_or(i32::MAX));
-        self.present.push(value.is_some());
-    }
-
-    fn parts(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
-        let rows = self.ends.len();
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        offsets.append(&mut self.ends);
-        let capacity = self.data.capacity();
-        let data = std::mem::replace(&mut self.data, Vec::with_capacity(capacity.min(1 << 16)));
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        (offsets, Buffer::from_vec(data), self.present.finish())
-    }
-
-    fn text(&mut self) -> Result<ArrayRef, ArrowError> {
-        let (offsets, data, nulls) = self.parts();
-        Ok(Arc::new(StringArray::try_new(offsets, data, nulls)?))
-    }
-
-    fn binary(&mut self) -> Result<ArrayRef, ArrowError> {
-        let (offsets, data, nulls) = self.parts();
-        Ok(Arc::new(BinaryArray::try_new(offsets, data, nulls)?))
-    }
-}
-
-/// A column of 16 bytes each.
-#[derive(Debug, Default)]
-struct Sixteen {
-    data: Vec<u8>,
-    present: Present,
-}
-
-impl Sixteen {
-    fn push(&mut self, value: Option<&[u8; 16]>) {
-        self.data.extend_from_slice(value.unwrap_or(&[0; 16]));
-        self.present.push(value.is_some());
-    }
-
-    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
-        let data = Buffer::from_vec(taken(&mut self.data));
-        Ok(Arc::new(FixedSizeBinaryArray::try_new(16, data, self.present.finish())?))
-    }
-}
-
-fn numbers<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>) -> Result<ArrayRef, ArrowError>
-where
-    T::Native: ArrowNativeType,
-{
-    Ok(Arc::new(PrimitiveArray::<T>::try_new(ScalarBuffer::from(taken(values)), None)?))
-}
-
-/// Collects events and writes them as one message of an Arrow IPC stream.
-pub(crate) struct Columns {
-    schema: SchemaRef,
-    schema_message: Vec<u8>,
-    writer: StreamWriter<Vec<u8>>,
-    rows: usize,
-    bytes: usize,
-    id: Sixteen,
-    time: Vec<i64>,
-    request_id: Sixteen,
-    node: Vec<u32>,
-    kind: Vec<u8>,
-    outcome: Vec<u8>,
-    phase: Vec<u8>,
-    scheme: Vec<u8>,
-    client_ip: Bytes,
-    /// code, route, method, host, path, principal, client_id, credential_id, issuer, detail
-    texts: [Bytes; 10],
-    status: Vec<u16>,
-    latency_us: Vec<u32>,
-    upstream_us: Vec<u32>,
-    bytes_in: Vec<u64>,
-    bytes_out: Vec<u64>,
-    count: Vec<u32>,
-    trace_id: Sixteen,
-    salt: Sixteen,
-}
-
-impl std::fmt::Debug for Columns {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Columns").field("rows", &self.rows).finish_non_exhaustive()
-    }
-}
-
 /// Bytes of a row whose length does not depend on its values.
 const FIXED_ROW_BYTES: usize = 16 * 4 + 8 + 4 + 4 + 2 + 4 * 3 + 8 * 2 + 11 * 4 + 2;
 
@@ -204,8 +60,8 @@ pub(crate) fn row_bytes(event: &Event) -> usize {
     FIXED_ROW_BYTES + texts(event).into_iter().flatten().map(str::len).sum::<usize>()
 }
 
-/// The columns of text, in the order of [`Columns::texts`].
-fn texts(event: &Event) -> [Option<&str>; 10] {
+/// The values of the columns of text, in the order of the columns.
+pub(crate) fn texts(event: &Event) -> [Option<&str>; 10] {
     [
         Some(event.code.as_str()),
         event.route.as_deref(),
@@ -218,134 +74,6 @@ fn texts(event: &Event) -> [Option<&str>; 10] {
         event.issuer.as_deref(),
         event.detail.as_deref(),
     ]
-}
-
-impl Columns {
-    pub(crate) fn new() -> Result<Self, ArrowError> {
-        let schema = schema();
-        let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
-        let schema_message = std::mem::take(writer.get_mut());
-        Ok(Self {
-            schema,
-            schema_message,
-            writer,
-            rows: 0,
-            bytes: 0,
-            id: Sixteen::default(),
-            time: Vec::new(),
-            request_id: Sixteen::default(),
-            node: Vec::new(),
-            kind: Vec::new(),
-            outcome: Vec::new(),
-            phase: Vec::new(),
-            scheme: Vec::new(),
-            client_ip: Bytes::default(),
-            texts: Default::default(),
-            status: Vec::new(),
-            latency_us: Vec::new(),
-            upstream_us: Vec::new(),
-            bytes_in: Vec::new(),
-            bytes_out: Vec::new(),
-            count: Vec::new(),
-            trace_id: Sixteen::default(),
-            salt: Sixteen::default(),
-        })
-    }
-
-    /// The message that begins the stream.
-    pub(crate) fn schema_message(&self) -> &[u8] {
-        &self.schema_message
-    }
-
-    /// About how many bytes the rows take so far.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Adds a row; gives about how many bytes it takes.
-    pub(crate) fn push(&mut self, event: &Event, salt: &Salt) -> usize {
-        self.id.push(Some(&event.id.0));
-        self.time.push(event.time.0);
-        self.request_id.push(event.request_id.map(RequestId::to_bytes).as_ref());
-        self.node.push(event.node.0);
-        self.kind.push(event.kind as u8);
-        self.outcome.push(event.outcome as u8);
-        self.phase.push(event.phase.map_or(0, |it| it as u8));
-        self.scheme.push(event.scheme.map_or(0, |it| it as u8));
-        match event.client_ip {
-            Some(IpAddr::V4(ip)) => self.client_ip.push(Some(&ip.octets())),
-            Some(IpAddr::V6(ip)) => self.client_ip.push(Some(&ip.octets())),
-            None => self.client_ip.push(None),
-        }
-        for (column, text) in self.texts.iter_mut().zip(texts(event)) {
-            column.push(text.map(str::as_bytes));
-        }
-        let bytes = row_bytes(event);
-        self.status.push(event.status);
-        self.latency_us.push(event.latency_us);
-        self.upstream_us.push(event.upstream_us);
-        self.bytes_in.push(event.bytes_in);
-        self.bytes_out.push(event.bytes_out);
-        self.count.push(event.count);
-        self.trace_id.push(event.trace_id.as_ref());
-        self.salt.push(Some(salt));
-        self.rows += 1;
-        self.bytes += bytes;
-        bytes
-    }
-
-    /// Writes the rows as one message into a buffer that begins with `header` zero bytes, and starts anew.
-    /// The buffer is the encoder's own and is used again.
-    pub(crate) fn finish(&mut self, header: usize) -> Result<&mut Vec<u8>, ArrowError> {
-        let batch = self.batch();
-        let out = self.writer.get_mut();
-        out.clear();
-        out.resize(header, 0);
-        self.writer.write(&batch?)?;
-        Ok(self.writer.get_mut())
-    }
-
-    fn batch(&mut self) -> Result<RecordBatch, ArrowError> {
-        (self.rows, self.bytes) = (0, 0);
-        let [code, route, method, host, path, principal, client_id, credential_id, issuer, detail] =
-            &mut self.texts;
-        let columns: Vec<ArrayRef> = vec![
-            self.id.finish()?,
-            Arc::new(
-                PrimitiveArray::<TimestampMillisecondType>::try_new(
-                    ScalarBuffer::from(taken(&mut self.time)),
-                    None,
-                )?
-                .with_timezone("UTC"),
-            ),
-            self.request_id.finish()?,
-            numbers::<UInt32Type>(&mut self.node)?,
-            numbers::<UInt8Type>(&mut self.kind)?,
-            numbers::<UInt8Type>(&mut self.outcome)?,
-            code.text()?,
-            numbers::<UInt8Type>(&mut self.phase)?,
-            route.text()?,
-            method.text()?,
-            host.text()?,
-            path.text()?,
-            self.client_ip.binary()?,
-            principal.text()?,
-            client_id.text()?,
-            credential_id.text()?,
-            issuer.text()?,
-            numbers::<UInt8Type>(&mut self.scheme)?,
-            numbers::<UInt16Type>(&mut self.status)?,
-            numbers::<UInt32Type>(&mut self.latency_us)?,
-            numbers::<UInt32Type>(&mut self.upstream_us)?,
-            numbers::<UInt64Type>(&mut self.bytes_in)?,
-            numbers::<UInt64Type>(&mut self.bytes_out)?,
-            numbers::<UInt32Type>(&mut self.count)?,
-            detail.text()?,
-            self.trace_id.finish()?,
-            self.salt.finish()?,
-        ];
-        RecordBatch::try_new(Arc::clone(&self.schema), columns)
-    }
 }
 
 /// Reads the messages of one segment.

@@ -4,11 +4,12 @@
 //!
 //! Never does: judge what is right; that is said by the fuzz targets.
 
-use crate::columns::{Columns, ColumnsReader};
+use crate::columns::ColumnsReader;
 use crate::disk::Disk;
 use crate::error::LedgerError;
 use crate::frame::{self, FrameKind, HEADER, Header, State};
 use crate::leaf::LeafEncoder;
+use crate::message::Columns;
 use crate::note::{self, TreeHead, VerifierKey};
 use crate::recover;
 use base::Event;

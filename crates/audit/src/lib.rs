@@ -24,6 +24,7 @@ mod layout;
 mod leaf;
 mod ledger;
 mod log;
+mod message;
 mod note;
 mod query;
 mod read;

@@ -150,7 +150,7 @@ impl Log {
         self.segment = None;
         let began = self.place.clock.now();
         let mut bytes = vec![0; HEADER];
-        let schema = crate::columns::Columns::new().map_err(crate::batch::encoding)?;
+        let schema = crate::message::Columns::new().map_err(crate::batch::encoding)?;
         frame::open_body(schema.schema_message(), &self.state(), &mut bytes);
         let header = self.header(FrameKind::Open, began);
         header.seal(&mut bytes).map_err(crate::batch::encoding)?;

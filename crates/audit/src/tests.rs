@@ -1,8 +1,9 @@
 //! Properties of the encodings: what is written is read, and nothing that is read makes them panic.
 
-use crate::columns::{Columns, ColumnsReader};
+use crate::columns::ColumnsReader;
 use crate::frame::{self, FrameKind, HEADER, Header, State, Usage};
 use crate::leaf::{self, LeafEncoder, TEXT_BYTES};
+use crate::message::Columns;
 use crate::note::{Signer, TreeHead, VerifierKey};
 use crate::tree::Tree;
 use base::{Code, Event, EventId, Kind, NodeId, Outcome, Phase, RequestId, Scheme, Secret, UnixMs};
