@@ -37,12 +37,15 @@ pub fn pairwise(sector: &str, subject: &str, salt: &Secret<Vec<u8>>) -> Option<S
 
 /// The sector of a client (§8.1): the host of its `sector_identifier_uri`, else the one host of all its
 /// redirect URIs. `None` when there is none, or the redirect URIs have several and no URI decides.
-pub fn sector(sector_identifier_uri: Option<&str>, redirect_uris: &[Box<str>]) -> Option<String> {
+pub fn sector<U: AsRef<str>>(
+    sector_identifier_uri: Option<&str>,
+    redirect_uris: &[U],
+) -> Option<String> {
     let host = |uri: &str| Uri::parse(uri)?.web_host().map(str::to_ascii_lowercase);
     if let Some(uri) = sector_identifier_uri {
         return host(uri);
     }
-    let mut hosts = redirect_uris.iter().map(|uri| host(uri));
+    let mut hosts = redirect_uris.iter().map(|uri| host(uri.as_ref()));
     let first = hosts.next()??;
     hosts.all(|other| other.as_deref() == Some(&*first)).then_some(first)
 }
@@ -77,7 +80,7 @@ mod tests {
             sector(Some("https://c.example/s.json"), &several).as_deref(),
             Some("c.example")
         );
-        assert_eq!(sector(None, &[]), None);
-        assert_eq!(sector(None, &["com.example.app:/cb".into()]), None);
+        assert_eq!(sector::<Box<str>>(None, &[]), None);
+        assert_eq!(sector(None, &["com.example.app:/cb"]), None);
     }
 }

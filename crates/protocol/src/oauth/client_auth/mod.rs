@@ -29,12 +29,13 @@ pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 pub const SECRET_BYTES: usize = 1024;
 
 /// How a client authenticates (the registry of RFC 7591 §2 and RFC 8705 §2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
     /// Not at all: a public client.
     None,
-    /// A secret in the `Authorization` header.
+    /// A secret in the `Authorization` header: the default of RFC 7591 §2.
+    #[default]
     ClientSecretBasic,
     /// A secret in the body.
     ClientSecretPost,
@@ -57,6 +58,21 @@ impl AuthMethod {
             Self::TlsClientAuth => "tls_client_auth",
             Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
         }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::None,
+        Self::ClientSecretBasic,
+        Self::ClientSecretPost,
+        Self::PrivateKeyJwt,
+        Self::TlsClientAuth,
+        Self::SelfSignedTlsClientAuth,
+    ];
+
+    /// The method of that name.
+    pub fn read(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == name)
     }
 
     /// Whether it rests on a secret that both sides know.

@@ -3,10 +3,15 @@
 //! Owns the typed form of client metadata as it is kept and shown. Members that are not known here are left out
 //! when metadata is read, as RFC 7591 §2 asks.
 
+use super::{GrantType, check};
+use crate::json::Object;
+use crate::oauth::OAuthError;
+use crate::oauth::client_auth::AuthMethod;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Client metadata. Absent members keep their default when they are written.
+/// Client metadata. Names stand as they were written; [`ClientMetadata::read`] takes only those on offer.
+/// A member that is absent is empty.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClientMetadata {
@@ -79,6 +84,9 @@ pub struct ClientMetadata {
     pub dpop_bound_access_tokens: bool,
     /// RFC 8705 §3.4: only bound tokens.
     pub tls_client_certificate_bound_access_tokens: bool,
+    /// Which certificate authenticates it, with the method `tls_client_auth`.
+    #[serde(flatten)]
+    pub tls: TlsSubject,
     /// Where people may be sent after logout.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub post_logout_redirect_uris: Vec<String>,
@@ -104,4 +112,70 @@ pub struct ClientMetadata {
     /// Which version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
+}
+
+/// The subject of a client's certificate (RFC 8705 §2.1.2): exactly one member with `tls_client_auth`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TlsSubject {
+    /// `tls_client_auth_subject_dn` (RFC 4514).
+    #[serde(rename = "tls_client_auth_subject_dn", skip_serializing_if = "Option::is_none")]
+    pub subject_dn: Option<Box<str>>,
+    /// `tls_client_auth_san_dns`.
+    #[serde(rename = "tls_client_auth_san_dns", skip_serializing_if = "Option::is_none")]
+    pub san_dns: Option<Box<str>>,
+    /// `tls_client_auth_san_uri`.
+    #[serde(rename = "tls_client_auth_san_uri", skip_serializing_if = "Option::is_none")]
+    pub san_uri: Option<Box<str>>,
+    /// `tls_client_auth_san_ip`.
+    #[serde(rename = "tls_client_auth_san_ip", skip_serializing_if = "Option::is_none")]
+    pub san_ip: Option<Box<str>>,
+    /// `tls_client_auth_san_email`.
+    #[serde(rename = "tls_client_auth_san_email", skip_serializing_if = "Option::is_none")]
+    pub san_email: Option<Box<str>>,
+}
+
+impl TlsSubject {
+    /// Those that are given.
+    pub fn given(&self) -> impl Iterator<Item = &str> {
+        let all = [&self.subject_dn, &self.san_dns, &self.san_uri, &self.san_ip, &self.san_email];
+        all.into_iter().filter_map(|it| it.as_deref())
+    }
+}
+
+impl ClientMetadata {
+    /// Reads what a client sends (RFC 7591 §3.1) or an administrator enters. Members that are not known and
+    /// members that are null are left out. Grants, response types, kind and subject type get the defaults of
+    /// RFC 7591 §2 and OpenID Connect Registration §2; the authentication method stays empty when absent,
+    /// since its default hangs on the client's profile.
+    ///
+    /// # Errors
+    /// `invalid_redirect_uri`, `invalid_client_metadata`.
+    pub fn read(object: Object) -> Result<Self, OAuthError> {
+        check::read(object, None)
+    }
+
+    /// Its method of authentication; `client_secret_basic` when it names none (RFC 7591 §2), `None` when it
+    /// names one that is not known.
+    pub fn auth_method(&self) -> Option<AuthMethod> {
+        match self.token_endpoint_auth_method.as_str() {
+            "" => Some(AuthMethod::ClientSecretBasic),
+            name => AuthMethod::read(name),
+        }
+    }
+
+    /// Whether the client may use this grant.
+    pub fn may(&self, grant: GrantType) -> bool {
+        self.grant_types.iter().any(|own| own == grant.as_str())
+    }
+
+    /// Whether `asked` is one of its redirect URIs; see [`crate::oauth::redirect::matches()`].
+    pub fn has_redirect_uri(&self, asked: &str) -> bool {
+        self.redirect_uris.iter().any(|own| crate::oauth::redirect::matches(own, asked))
+    }
+
+    /// Its sector, for pairwise subjects; see [`crate::oidc::sector`].
+    pub fn sector(&self) -> Option<String> {
+        crate::oidc::sector(self.sector_identifier_uri.as_deref(), &self.redirect_uris)
+    }
 }
