@@ -9,15 +9,37 @@
 //! - What is issued can be ended: by token, by grant, by client, by subject.
 //! - Codes, refresh tokens and secrets are known to the store as MACs only.
 
-#[cfg(any(test, feature = "memory"))]
-pub mod memory;
+mod client_auth;
+pub mod clients;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod logout;
+#[cfg(test)]
+pub(crate) mod memory;
+mod mint;
 pub mod ports;
 pub mod records;
+mod refusal;
+mod remote_keys;
+mod scopes;
 pub mod secrets;
+mod sessions;
 pub mod settings;
+mod signing;
+mod subjects;
+mod token;
+mod users;
 
+pub use client_auth::ClientCall;
+pub use scopes::{ADMIN_SCOPES, ScopeView, admin_scopes};
+pub use sessions::{AAL1, Current, SessionText, SignIn, SignInRefused, SignedIn};
+pub use signing::OFFERED;
+pub use users::{ADMINISTRATOR, CompleteSetup, CreateUser, CreatedUser, SETUP, SETUP_FIRST};
+
+use crate::actor::Actor;
 use crate::error::Error;
 use crate::ports::AuditLog;
+use crate::records::Change;
 use crate::sealing::{Pepper, Sealer};
 use arc_swap::ArcSwap;
 use base::{BoxFuture, Clock, Code, Event, EventId, Fetch, Kind, NodeId, Outcome, RequestId, code};
@@ -72,6 +94,10 @@ pub struct Parts {
 pub struct OAuth {
     pub(crate) parts: Parts,
     settings: ArcSwap<Settings>,
+    signing: signing::Signing,
+    clients: clients::Clients,
+    people: sessions::People,
+    remote_keys: remote_keys::RemoteKeys,
 }
 
 impl std::fmt::Debug for OAuth {
@@ -83,7 +109,35 @@ impl std::fmt::Debug for OAuth {
 impl OAuth {
     /// The use cases over these parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        Self { parts, settings: ArcSwap::from_pointee(settings) }
+        Self {
+            parts,
+            settings: ArcSwap::from_pointee(settings),
+            signing: signing::Signing::default(),
+            clients: clients::Clients::default(),
+            people: sessions::People::default(),
+            remote_keys: remote_keys::RemoteKeys::default(),
+        }
+    }
+
+    /// Loads what is held in memory and makes the first keys; to be called once, before anything is served.
+    ///
+    /// # Errors
+    /// As the store says, or when a key cannot be opened.
+    pub async fn start(&self) -> Result<(), Error> {
+        self.load_clients().await?;
+        self.start_keys().await
+    }
+
+    /// Takes note of a change that stands in the feed.
+    ///
+    /// # Errors
+    /// As the store says; then it must be called again.
+    pub async fn changed(&self, change: &Change) -> Result<(), Error> {
+        match change {
+            Change::ClientChanged(id) => self.reload_client(id).await,
+            Change::SigningKeysChanged => self.reload_keys().await,
+            _ => Ok(()),
+        }
     }
 
     /// The settings in force.
@@ -103,6 +157,42 @@ impl OAuth {
         event.request_id = Some(origin.request_id);
         event.client_ip = origin.client_ip;
         Ok(event)
+    }
+
+    /// An event that says: `actor` did `code` to `target`.
+    pub(crate) fn act(
+        &self,
+        actor: &Actor,
+        code: Code,
+        target: Option<&str>,
+        detail: &str,
+    ) -> Result<Event, Error> {
+        let now = self.parts.clock.now();
+        let mut event = Event::new(EventId::random()?, now, self.parts.node, Kind::Admin, code);
+        event.principal = Some(actor.principal.clone());
+        event.scheme = Some(actor.scheme);
+        event.client_ip = actor.client_ip;
+        event.credential_id = target.map(Arc::from);
+        event.detail = (!detail.is_empty()).then(|| detail.into());
+        Ok(event)
+    }
+
+    /// Records that `act` was refused, and gives the refusal back; see `Authority::refused`.
+    pub(crate) async fn act_refused<T>(
+        &self,
+        actor: &Actor,
+        act: Code,
+        target: Option<&str>,
+        refusal: Error,
+    ) -> Result<T, Error> {
+        if !matches!(refusal, Error::Invalid { .. } | Error::NotFound { .. }) {
+            return Err(refusal);
+        }
+        let detail = format!("{act}: {refusal}");
+        let mut event = self.act(actor, code::ACT_REFUSED, target, &detail)?;
+        event.outcome = Outcome::Deny;
+        self.parts.audit.record(event).await?;
+        Err(refusal)
     }
 
     /// Records that a request was refused: `explain` shows `rule`, which the caller is not told.

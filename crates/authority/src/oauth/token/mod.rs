@@ -1,0 +1,126 @@
+//! The token endpoint (RFC 6749 §3.2): one file a grant.
+//!
+//! Owns: who may use which grant, and what comes out.
+//!
+//! Invariants:
+//! - Nothing is given out before what it rests on is durable: the spent code, the kept child, the event.
+//! - What comes out is never wider than what it rests on, nor than what the client may have.
+
+mod client_credentials;
+#[cfg(test)]
+mod tests;
+
+use super::client_auth::ClientCall;
+use super::clients::{CLIENT_CREDENTIALS, CODE, GRANTS, JWT_BEARER};
+use super::mint::Minted;
+use super::records::ClientRecord;
+use super::refusal::Failed;
+use super::{OAuth, Origin};
+use base::{Event, Scheme, base62, code};
+use protocol::oauth::claim::Cnf;
+use protocol::oauth::token_response::TokenResponse;
+use protocol::oauth::{ErrorCode, OAuthError, ScopeSet};
+use std::sync::Arc;
+
+/// Characters of a grant id.
+const GRANT_CHARS: usize = 12;
+
+/// A call whose client is known.
+pub(crate) struct Caller<'a> {
+    pub(crate) client: &'a Arc<ClientRecord>,
+    pub(crate) call: &'a ClientCall,
+    /// To what access tokens are bound.
+    pub(crate) cnf: Option<Cnf>,
+}
+
+impl Caller<'_> {
+    /// The thumbprint of the key that the caller has proved to hold.
+    pub(crate) fn jkt(&self) -> Option<&str> {
+        self.cnf.as_ref().and_then(|cnf| cnf.jkt.as_deref())
+    }
+
+    /// The scopes asked for.
+    fn scopes(&self) -> Result<Option<ScopeSet>, Failed> {
+        let asked = self.call.params.get("scope").map(ScopeSet::parse).transpose();
+        asked.map_err(|error| {
+            let rule = format!("RFC 6749 §3.3: {error}");
+            Failed::refused(ErrorCode::InvalidScope, "scope is malformed", rule)
+        })
+    }
+}
+
+impl OAuth {
+    /// Answers a token request.
+    ///
+    /// # Errors
+    /// What RFC 6749 §5.2 and the grant's own specification say; the refusal is recorded.
+    pub async fn token(&self, call: &ClientCall) -> Result<TokenResponse, OAuthError> {
+        let mut who = None;
+        let outcome = self.judged(call, &mut who).await;
+        self.settle(&call.origin, who.as_deref(), outcome).await
+    }
+
+    async fn judged(
+        &self,
+        call: &ClientCall,
+        who: &mut Option<String>,
+    ) -> Result<TokenResponse, Failed> {
+        let grant = call.params.required("grant_type")?;
+        // RFC 6749 §5.2; OAuth 2.1 §10: neither password nor implicit.
+        if !GRANTS.contains(&grant) {
+            let grant: String = grant.escape_default().take(64).collect();
+            let rule = format!("RFC 6749 §5.2: the grant type `{grant}` is not offered");
+            let code = ErrorCode::UnsupportedGrantType;
+            return Err(Failed::refused(code, "the grant type is not offered", rule));
+        }
+        let client = self.authenticate(call).await?;
+        *who = Some(client.id.clone());
+        // RFC 6749 §5.2: a client uses the grants that it is registered for.
+        if !client.metadata.grant_types.iter().any(|own| own == grant) {
+            let rule = format!("RFC 6749 §5.2: the client is not registered for {grant}");
+            let code = ErrorCode::UnauthorizedClient;
+            return Err(Failed::refused(code, "the client may not use this grant type", rule));
+        }
+        let caller = Caller { client: &client, call, cnf: None };
+        match grant {
+            CLIENT_CREDENTIALS => self.client_credentials(&caller).await,
+            _ => Err(Failed::Busy("not yet")),
+        }
+    }
+
+    /// The event of a token that was issued.
+    pub(crate) fn issued(
+        &self,
+        origin: &Origin,
+        client: &ClientRecord,
+        (subject, minted): (&str, &Minted),
+        detail: String,
+    ) -> Result<Event, Failed> {
+        let mut event = self.event(origin, code::TOKEN_ISSUED)?;
+        event.status = 200;
+        event.client_id = Some(Arc::from(client.id.as_str()));
+        event.principal = Some(Arc::from(subject));
+        event.credential_id = Some(Arc::from(&*minted.jti));
+        event.scheme = Some(Scheme::Jwt).filter(|_| minted.opaque.is_none());
+        event.detail = Some(detail.into());
+        Ok(event)
+    }
+
+    /// Records a token that touches no table but its own, before it is given out.
+    pub(crate) async fn keep_token(&self, minted: &Minted, event: Event) -> Result<(), Failed> {
+        match &minted.opaque {
+            Some((mac, record)) => {
+                Ok(self.parts.store.put_access(*mac, record.clone(), event).await?)
+            }
+            None => {
+                let recorded = self.parts.evidence.record_synced(event).await;
+                recorded.map_err(|_| Failed::Busy("the token cannot be recorded"))
+            }
+        }
+    }
+}
+
+/// A grant id that stands for no row.
+pub(crate) fn fresh_grant_id() -> Result<String, Failed> {
+    Ok(base62::random(GRANT_CHARS)?)
+}
