@@ -33,7 +33,7 @@ fn refused(gate: &Gate, answer: &Response, (status, code): (u16, &str)) {
     assert_eq!(problem["request_id"], id);
     assert!(problem["detail"].as_str().is_some_and(|it| !it.is_empty()), "{problem}");
     wait::until(PATIENCE, "the record", || {
-        let output = gate.cli(&["explain", id, "--json"]);
+        let output = gate.cli(&["explain", id]);
         let told: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_default();
         told["code"] == code && told["outcome"] == "deny" && told["phase"] == "accept"
     });
@@ -212,7 +212,7 @@ fn a_silent_issuer_holds_its_callers() {
     let (up, issuer) = (Upstream::ok(), Issuer::start());
     let rest = issuer.config("idp", AUDIENCE)
         + &upstream(&up)
-        + &route("r", "/a/{**}", &jwt("idp", "read"));
+        + &route("r", "/a/{**}", &format!("access = {}", jwt("idp", "read")));
     let gate = Gate::start(&rest);
     keys_known(&gate, 1);
     issuer.behave(Behaviour::Silence);
