@@ -243,7 +243,10 @@ impl<'a> Check<'a> {
             let (header, body) = match frame::frame_at(&bytes, offset) {
                 Ok(Some(found)) => found,
                 Ok(None) => break,
-                Err(Malformed::Short) if next.is_none() && offset > 0 => {
+                // With a whole header behind it, what is broken is no torn tail: events would be hidden.
+                Err(Malformed::Short)
+                    if next.is_none() && offset > 0 && !frame::header_after(&bytes, offset) =>
+                {
                     self.torn = (bytes.len() - offset) as u64;
                     break;
                 }

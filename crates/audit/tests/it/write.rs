@@ -209,6 +209,28 @@ fn a_beginning_in_the_middle_of_a_segment_is_found() {
     );
 }
 
+/// A frame that says it is longer than the file looks like a torn tail, and readers stop in front of it.
+#[test]
+fn a_frame_that_hides_those_behind_it_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (segment, bytes, open) = two_segments(dir.path());
+    std::fs::remove_file(dir.path().join("checkpoint")).unwrap();
+    for file in files(&dir.path().join("tile")) {
+        std::fs::remove_file(file).unwrap();
+    }
+    let cut = &bytes[..bytes.len() - 1];
+    lie(&segment, cut, |_| {});
+    let honest = verify(dir.path()).unwrap();
+    assert!(honest.ok && honest.torn_bytes > 0 && honest.entries == 22, "{honest:?}");
+    lie(&segment, cut, |it| {
+        it[open + 8] = 1;
+        let crc = crc32fast::hash(&it[open..open + 100]);
+        it[open + 100..open + 104].copy_from_slice(&crc.to_be_bytes());
+    });
+    let report = verify(dir.path()).unwrap();
+    assert!(!report.ok && report.problems[0].what.contains("cut off"), "{report:?}");
+}
+
 fn schema_len(bytes: &[u8]) -> usize {
     u32::from_be_bytes(bytes[104..108].try_into().unwrap()) as usize
 }
