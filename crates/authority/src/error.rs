@@ -48,6 +48,9 @@ pub enum Error {
     /// The operator's: the master key and what is sealed under it.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Nobody's: as much is under way as is allowed. Trying again helps.
+    #[error("{0}")]
+    Busy(&'static str),
     /// The system's: no randomness.
     #[error(transparent)]
     Randomness(#[from] IdError),

@@ -16,6 +16,7 @@ mod addresses;
 mod authority;
 mod blocks;
 mod error;
+pub mod factors;
 mod files;
 mod identity;
 mod keys;

@@ -9,6 +9,7 @@
 //! - What is issued can be ended: by token, by grant, by client, by subject.
 //! - Codes, refresh tokens and secrets are known to the store as MACs only.
 
+mod authorize;
 mod client_auth;
 pub mod clients;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod logout;
 #[cfg(test)]
 pub(crate) mod memory;
 mod mint;
+mod par;
 pub mod ports;
 pub mod records;
 mod refusal;
@@ -30,7 +32,12 @@ mod subjects;
 mod token;
 mod users;
 
+pub use authorize::{
+    Asked, CONTINUE, CONTINUE_LONGEST, ClientView, ConsentAnswer, ConsentView, ErrorPage, LoginReason,
+    LoginView, Step,
+};
 pub use client_auth::ClientCall;
+pub use par::Pushed;
 pub use scopes::{ADMIN_SCOPES, ScopeView, admin_scopes};
 pub use sessions::{AAL1, Current, SessionText, SignIn, SignInRefused, SignedIn};
 pub use signing::OFFERED;

@@ -31,6 +31,8 @@ pub enum Purpose {
     Setup,
     /// The CSRF token of a session's forms.
     Csrf,
+    /// An authorization request that waits for a person.
+    Continue,
     /// Something that may happen once.
     Once,
 }
@@ -48,6 +50,7 @@ impl Purpose {
             Self::Registration => b"registration\0",
             Self::Setup => b"setup\0",
             Self::Csrf => b"csrf\0",
+            Self::Continue => b"continue\0",
             Self::Once => b"once\0",
         }
     }
@@ -64,7 +67,7 @@ impl Purpose {
             Self::ClientSecret => "pcx_",
             Self::Registration => "pcg_",
             Self::Setup => "pcu_",
-            Self::Csrf | Self::Once => "",
+            Self::Csrf | Self::Continue | Self::Once => "",
         }
     }
 

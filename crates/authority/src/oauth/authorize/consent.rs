@@ -1,0 +1,268 @@
+//! What a person must be shown, and what was agreed to before.
+
+use super::request::is_stranger;
+use super::{Prepared, Step, Stop};
+use crate::oauth::OAuth;
+use crate::oauth::clients::auth_method;
+use crate::oauth::records::{ClientRecord, ConsentRecord};
+use crate::oauth::scopes::{self, ScopeView};
+use crate::oauth::sessions::{Current, SessionText};
+use protocol::AlgorithmSet;
+use protocol::oauth::ErrorCode;
+use protocol::oauth::client_auth::AuthMethod;
+use protocol::oauth::uri::Uri;
+use protocol::oidc::IdTokenHint;
+use serde_json::Value;
+
+/// The client as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientView {
+    /// Its id.
+    pub id: String,
+    /// What it calls itself.
+    pub name: String,
+    /// Its home page.
+    pub uri: Option<String>,
+    /// Its privacy policy.
+    pub policy_uri: Option<String>,
+    /// Its terms.
+    pub tos_uri: Option<String>,
+    /// Whether somebody here has registered it. Else nothing vouches for its name, and only the host counts.
+    pub registered: bool,
+    /// The host that the person is sent to, or the scheme of an app.
+    pub host: String,
+    /// Whether that is a program on the person's own machine.
+    pub local: bool,
+}
+
+/// Why a person must sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LoginReason {
+    /// Nobody is signed in.
+    NotSignedIn,
+    /// The client asks for a fresh sign-in (`prompt=login`).
+    Again,
+    /// The last sign-in was too long ago (`max_age`).
+    TooLongAgo,
+    /// The client asks for the choice of an account (`prompt=select_account`).
+    Choose,
+    /// The client asks for another person than the one who is signed in.
+    OtherPerson,
+}
+
+/// What the sign-in page shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginView {
+    /// What the page sends back as [`super::CONTINUE`].
+    pub continue_text: String,
+    /// Who asks.
+    pub client: ClientView,
+    /// What to fill in.
+    pub login_hint: Option<String>,
+    /// Why.
+    pub reason: LoginReason,
+}
+
+/// What the consent page shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsentView {
+    /// What the page sends back as [`super::CONTINUE`].
+    pub continue_text: String,
+    /// What the page sends back, so that no other page can.
+    pub csrf: String,
+    /// Who asks.
+    pub client: ClientView,
+    /// Who is asked.
+    pub email: String,
+    /// What for.
+    pub scopes: Vec<ScopeView>,
+    /// At which resources.
+    pub resources: Vec<String>,
+    /// RFC 9396 details.
+    pub details: Vec<Value>,
+}
+
+/// Whether the person must be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Needed {
+    /// No; these scopes are given.
+    Nothing { scopes: Vec<String> },
+    /// Yes, about these.
+    Question { scopes: Vec<String> },
+}
+
+pub(crate) fn client_view(client: &ClientRecord, redirect_uri: &str) -> ClientView {
+    let uri = Uri::parse(redirect_uri);
+    let host = uri.and_then(|uri| uri.web_host());
+    let shown = host.map(str::to_ascii_lowercase).or_else(|| uri.map(|uri| uri.scheme.to_owned()));
+    let metadata = &client.metadata;
+    ClientView {
+        id: client.id.clone(),
+        name: client.name.clone(),
+        uri: metadata.client_uri.clone(),
+        policy_uri: metadata.policy_uri.clone(),
+        tos_uri: metadata.tos_uri.clone(),
+        registered: !is_stranger(client),
+        host: shown.unwrap_or_default(),
+        local: host.is_none_or(protocol::oauth::uri::is_loopback),
+    }
+}
+
+/// The name of the consent form, for its CSRF token: bound to the request, so that the token of one request is of
+/// no use for another.
+pub(super) fn form(continue_text: &str) -> String {
+    format!("consent\0{continue_text}")
+}
+
+impl OAuth {
+    pub(super) fn login_step(&self, prepared: &Prepared, reason: LoginReason) -> Step {
+        Step::Login(Box::new(LoginView {
+            continue_text: self.continue_text(prepared),
+            client: client_view(&prepared.client, &prepared.reply.redirect_uri),
+            login_hint: prepared.request.login_hint.as_deref().map(str::to_owned),
+            reason,
+        }))
+    }
+
+    pub(super) async fn consent_step(
+        &self,
+        prepared: &Prepared,
+        current: &Current,
+        scopes: &[String],
+        session: Option<&SessionText>,
+    ) -> Result<Step, Stop> {
+        if prepared.request.prompt.none {
+            // OpenID Connect Core §3.1.2.6: no page may be shown.
+            let rule = "OpenID Connect Core §3.1.2.1: prompt=none, and consent is missing";
+            return Err(prepared.refuse(ErrorCode::ConsentRequired, "consent is missing", rule));
+        }
+        let continue_text = self.continue_text(prepared);
+        let csrf = session.map(|session| self.csrf(session, &form(&continue_text)));
+        Ok(Step::Consent(Box::new(ConsentView {
+            csrf: csrf.unwrap_or_default(),
+            continue_text,
+            client: client_view(&prepared.client, &prepared.reply.redirect_uri),
+            email: current.user.email.clone(),
+            scopes: self.scope_views(scopes).await?,
+            resources: prepared.resources.clone(),
+            details: details(prepared).as_array().cloned().unwrap_or_default(),
+        })))
+    }
+
+    /// Whether the person must be asked (OpenID Connect Core §3.1.2.4).
+    pub(super) async fn needed(
+        &self,
+        prepared: &Prepared,
+        current: &Current,
+    ) -> Result<Needed, Stop> {
+        let scopes = scopes::of_person(prepared.scopes.clone(), &current.user);
+        let client = &prepared.client;
+        if prepared.request.prompt.consent {
+            return Ok(Needed::Question { scopes });
+        }
+        // A client of our own: whoever made it has agreed for everybody.
+        if !client.consent && !is_stranger(client) {
+            return Ok(Needed::Nothing { scopes });
+        }
+        // RFC 8252 §8.6, OAuth 2.1 §7.3.1: who cannot be told from another program on the same machine gets nothing
+        // without a question.
+        if !is_assured(client, &prepared.reply.redirect_uri) {
+            return Ok(Needed::Question { scopes });
+        }
+        let store = &self.parts.store;
+        let kept = store.consent(current.user.id.clone(), client.id.clone()).await?;
+        match kept.is_some_and(|kept| covers(&kept, &scopes, prepared)) {
+            true => Ok(Needed::Nothing { scopes }),
+            false => Ok(Needed::Question { scopes }),
+        }
+    }
+
+    /// The `sub` that must be the one who answers, as the client knows it.
+    pub(super) fn wanted_subject(&self, prepared: &Prepared) -> Result<Option<String>, Stop> {
+        let request = &prepared.request;
+        let Some(hint) = &request.id_token_hint else {
+            return Ok(request.claims.subject().map(str::to_owned));
+        };
+        let settings = self.settings();
+        let keys = self.key_set();
+        let hint = IdTokenHint::read(hint, &settings.issuer, &keys, AlgorithmSet::ALL);
+        match hint {
+            Ok(hint) if *hint.client_id == *prepared.client.id => Ok(Some(hint.subject.into())),
+            // WHY: a hint that says nothing must not be passed over, since the client relies on it.
+            _ => Err(prepared.refuse(
+                ErrorCode::InvalidRequest,
+                "id_token_hint is not an ID token of this client",
+                "OpenID Connect Core §3.1.2.1: id_token_hint is not an ID token that this client got here",
+            )),
+        }
+    }
+}
+
+/// Whether another program could pass for this client: not one that authenticates, nor one that is reached at a
+/// host of its own over https.
+fn is_assured(client: &ClientRecord, redirect_uri: &str) -> bool {
+    let authenticates = auth_method(client).is_some_and(|it| it != AuthMethod::None);
+    authenticates || protocol::oauth::uri::is_https(redirect_uri)
+}
+
+fn covers(kept: &ConsentRecord, scopes: &[String], prepared: &Prepared) -> bool {
+    let within = |kept: &[String], asked: &[String]| asked.iter().all(|it| kept.contains(it));
+    // Without a resource the audience follows from the scopes.
+    within(&kept.scopes, scopes)
+        && within(&kept.resources, &prepared.resources)
+        && covers_details(&kept.authorization_details, &details(prepared))
+}
+
+fn covers_details(kept: &Value, asked: &Value) -> bool {
+    let Some(asked) = asked.as_array() else { return true };
+    let kept = kept.as_array();
+    asked.iter().all(|it| kept.is_some_and(|kept| kept.contains(it)))
+}
+
+/// The RFC 9396 details of the request as JSON, or null.
+pub(super) fn details(prepared: &Prepared) -> Value {
+    let details = &prepared.request.authorization_details;
+    match details.is_empty() {
+        true => Value::Null,
+        false => serde_json::to_value(details).unwrap_or_default(),
+    }
+}
+
+/// What is remembered after a yes: what was agreed to before, and this.
+pub(super) fn remembered(
+    kept: Option<ConsentRecord>,
+    prepared: &Prepared,
+    current: &Current,
+    scopes: &[String],
+    now: base::UnixMs,
+) -> ConsentRecord {
+    let mut all = kept.unwrap_or_else(|| ConsentRecord {
+        user: current.user.id.clone(),
+        client: prepared.client.id.clone(),
+        scopes: Vec::new(),
+        resources: Vec::new(),
+        authorization_details: Value::Null,
+        at: now,
+    });
+    merge(&mut all.scopes, scopes);
+    merge(&mut all.resources, &prepared.resources);
+    let mut kept_details = all.authorization_details.as_array().cloned().unwrap_or_default();
+    for detail in details(prepared).as_array().into_iter().flatten() {
+        if !kept_details.contains(detail) && kept_details.len() < REMEMBERED_DETAILS {
+            kept_details.push(detail.clone());
+        }
+    }
+    all.authorization_details =
+        if kept_details.is_empty() { Value::Null } else { Value::Array(kept_details) };
+    all.at = now;
+    all
+}
+
+/// Details that are remembered for one client; what comes after them is asked for each time.
+const REMEMBERED_DETAILS: usize = 32;
+
+fn merge(into: &mut Vec<String>, more: &[String]) {
+    into.extend_from_slice(more);
+    into.sort_unstable();
+    into.dedup();
+}

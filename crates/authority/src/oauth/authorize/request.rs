@@ -1,0 +1,421 @@
+//! Reading and judging an authorization request.
+
+use super::{Continued, FIX_CLIENT, Reply, object};
+use crate::error::{Error, PortError};
+use crate::oauth::clients::{CODE, REFRESH, auth_method};
+use crate::oauth::par::PUSHED_GRACE;
+use crate::oauth::records::{ClientRecord, Mac, Origin as From_, Pkce, Profile};
+use crate::oauth::refusal::Failed;
+use crate::oauth::secrets::Purpose;
+use crate::oauth::{OAuth, Origin, scopes};
+use base::UnixMs;
+use base::limits::CREDENTIAL_BYTES;
+use protocol::oauth::authorize::{Arrival, PUSHED, ReplyTo};
+use protocol::oauth::client_auth::AuthMethod;
+use protocol::oauth::uri::Uri;
+use protocol::oauth::{
+    AuthorizationRequest, ErrorCode, OAuthError, Params, RequestFault, redirect,
+};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A request that keeps every rule which does not depend on the person.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) client: Arc<ClientRecord>,
+    pub(crate) request: AuthorizationRequest,
+    pub(crate) reply: Reply,
+    /// The scopes that the client may ask for.
+    pub(crate) scopes: Vec<String>,
+    /// The resources, as we spell them.
+    pub(crate) resources: Vec<String>,
+    /// RFC 9449 §10: the key to which the code is bound.
+    pub(crate) dpop_jkt: Option<String>,
+    /// The pushed request that this is, spent by the code.
+    pub(crate) pushed: Option<Mac>,
+    /// What may happen once: the `jti` of a request object.
+    pub(crate) once: Option<(Mac, UnixMs)>,
+    /// When it was first seen.
+    pub(crate) seen: UnixMs,
+    /// As it came, to go on with.
+    pub(crate) query: String,
+}
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It is shown.
+    Page {
+        /// The client, where one is known.
+        client: Option<String>,
+        /// What is shown.
+        error: OAuthError,
+        /// What the record says.
+        rule: Cow<'static, str>,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// The client is told.
+    Reply {
+        /// Where.
+        reply: Box<Reply>,
+        /// What.
+        error: OAuthError,
+        /// What the record says.
+        rule: Cow<'static, str>,
+    },
+    /// Something is wrong on our side.
+    Broken(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<PortError> for Stop {
+    fn from(error: PortError) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+impl From<OAuthError> for Stop {
+    fn from(_: OAuthError) -> Self {
+        Self::Broken(Error::Busy("nothing can be signed at this moment"))
+    }
+}
+
+impl Prepared {
+    /// A refusal that the client is told.
+    pub(crate) fn refuse(
+        &self,
+        code: ErrorCode,
+        description: &'static str,
+        rule: &'static str,
+    ) -> Stop {
+        let error = OAuthError::new(code, description);
+        Stop::Reply { reply: Box::new(self.reply.clone()), error, rule: rule.into() }
+    }
+
+    fn failed(reply: &Reply, failed: Failed) -> Stop {
+        match failed {
+            Failed::Refused { error, rule } => {
+                Stop::Reply { reply: Box::new(reply.clone()), error, rule }
+            }
+            Failed::Broken(error) => Stop::Broken(error),
+            Failed::Busy(what) => Stop::Broken(Error::Busy(what)),
+        }
+    }
+}
+
+/// A request whose parameters are complete, and how it came.
+struct Whole {
+    client: Arc<ClientRecord>,
+    params: Params,
+    pushed: Option<Mac>,
+    dpop_jkt: Option<String>,
+    signed: bool,
+    once: Option<(Mac, UnixMs)>,
+}
+
+/// What is known of how a request came, where rules depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Came {
+    /// Through the pushed authorization request endpoint.
+    pub(crate) pushed: bool,
+    /// In a signed object.
+    pub(crate) signed: bool,
+}
+
+impl OAuth {
+    /// Reads and judges a request.
+    pub(crate) async fn prepare(
+        &self,
+        continued: Continued,
+        origin: &Origin,
+    ) -> Result<Prepared, Stop> {
+        let query = continued.params.encode();
+        let seen = continued.seen;
+        let whole = self.whole(&continued, origin).await?;
+        let came = Came { pushed: whole.pushed.is_some(), signed: whole.signed };
+        let (request, reply) = read(&whole.client, &whole.params)?;
+        let (scopes, resources) = self
+            .judge(&whole.client, &request, came)
+            .map_err(|failed| Prepared::failed(&reply, failed))?;
+        let dpop_jkt = whole.dpop_jkt.or_else(|| request.dpop_jkt.as_deref().map(str::to_owned));
+        Ok(Prepared {
+            client: whole.client,
+            request,
+            reply,
+            scopes,
+            resources,
+            dpop_jkt,
+            pushed: whole.pushed,
+            once: whole.once,
+            seen,
+            query,
+        })
+    }
+
+    async fn whole(&self, continued: &Continued, origin: &Origin) -> Result<Whole, Stop> {
+        let params = &continued.params;
+        let client_id = params.get("client_id").unwrap_or_default();
+        let arrival = Arrival::of(params).map_err(|fault| page(None, fault))?;
+        if client_id.is_empty() {
+            return Err(page(None, missing_client()));
+        }
+        let client = self.client_of_request(client_id, origin).await?;
+        let whole = Whole {
+            client: Arc::clone(&client),
+            params: params.clone(),
+            pushed: None,
+            dpop_jkt: None,
+            signed: false,
+            once: None,
+        };
+        match arrival {
+            Arrival::Plain => Ok(whole),
+            Arrival::Object { request, .. } => {
+                let opened = self.opened(&client, request, continued.seen).await;
+                let opened = opened.map_err(|error| object::refused(&client, error))?;
+                Ok(Whole { params: opened.params, signed: true, once: opened.once, ..whole })
+            }
+            Arrival::Reference { request_uri, .. } => {
+                let reference = request_uri.strip_prefix(PUSHED);
+                let known = match reference {
+                    Some(text) => self.known_push(text, &client, continued).await?,
+                    None => None,
+                };
+                let (mac, pushed) = known.ok_or_else(|| unknown_reference(&client))?;
+                let params = Params::parse(pushed.params.as_bytes()).map_err(|_| {
+                    Stop::Broken(PortError::Corrupt("a pushed request".to_owned()).into())
+                })?;
+                let signed = pushed_signed(&client);
+                Ok(Whole { params, pushed: Some(mac), dpop_jkt: pushed.dpop_jkt, signed, ..whole })
+            }
+        }
+    }
+
+    /// The pushed request, if it is this client's and was still good when this request was first seen.
+    async fn known_push(
+        &self,
+        text: &str,
+        client: &ClientRecord,
+        continued: &Continued,
+    ) -> Result<Option<(Mac, crate::oauth::records::PushedRecord)>, Stop> {
+        if text.len() > CREDENTIAL_BYTES {
+            return Ok(None);
+        }
+        let mac = Purpose::Pushed.mac(&self.parts.pepper, text);
+        let pushed = self.parts.store.pushed(mac, self.parts.clock.now()).await?;
+        // RFC 9126 §2.2, §4: used by the client that pushed it, while it lives. A person who signs in meanwhile has
+        // longer: what counts is when the browser brought it.
+        let good = pushed.filter(|it| {
+            it.client == client.id && continued.seen < it.expires_at.minus(PUSHED_GRACE)
+        });
+        Ok(good.map(|it| (mac, it)))
+    }
+
+    async fn client_of_request(
+        &self,
+        id: &str,
+        _origin: &Origin,
+    ) -> Result<Arc<ClientRecord>, Stop> {
+        let unknown = |rule: &'static str| {
+            let error = OAuthError::new(ErrorCode::InvalidClient, "the client is not known here");
+            Stop::Page { client: Some(id.to_owned()), error, rule: rule.into(), fix: FIX_CLIENT }
+        };
+        match self.known_client(id) {
+            None => Err(unknown("RFC 6749 §4.1.2.1: there is no client with this client_id")),
+            Some(client) if client.disabled_at.is_some() => Err(unknown("the client is disabled")),
+            Some(client) => Ok(client),
+        }
+    }
+
+    /// The rules that the client's registration and profile make. Judged at the endpoint and when a request is
+    /// pushed.
+    pub(crate) fn judge(
+        &self,
+        client: &ClientRecord,
+        request: &AuthorizationRequest,
+        came: Came,
+    ) -> Result<(Vec<String>, Vec<String>), Failed> {
+        let settings = self.settings();
+        grants(client)?;
+        arrival(client, came)?;
+        pkce(client, request)?;
+        profile(client, request)?;
+        let mut asked = scopes::judge_scopes(client, &settings, request.scope.iter())?;
+        // OpenID Connect Core §11: `offline_access` means a refresh token; without the grant it means nothing.
+        if !client.metadata.grant_types.iter().any(|it| it == REFRESH) {
+            asked.retain(|scope| scope != "offline_access");
+        }
+        let wanted = request.resource.iter().map(|it| &**it);
+        let resources = scopes::judge_resources(client, &settings, wanted)?;
+        scopes::judge_details(client, &request.authorization_details)?;
+        Ok((asked, resources))
+    }
+}
+
+/// Reads the parameters, and finds where an answer may be sent before anything else is looked at.
+pub(crate) fn read(
+    client: &Arc<ClientRecord>,
+    params: &Params,
+) -> Result<(AuthorizationRequest, Reply), Stop> {
+    let id = Some(client.id.clone());
+    let to = ReplyTo::read(params).map_err(|fault| page(id.clone(), fault))?;
+    let openid = params.get("scope").is_some_and(|it| it.split(' ').any(|it| it == "openid"));
+    let redirect_uri = redirect_uri(client, to.redirect_uri.as_deref(), openid)?;
+    let silent = params.get("prompt") == Some("none");
+    let reply = Reply {
+        client: Arc::clone(client),
+        redirect_uri,
+        mode: to.response_mode,
+        state: to.state.map(Into::into),
+        silent,
+    };
+    match AuthorizationRequest::read(params) {
+        // RFC 9101 §5: the client in the object is the one beside it.
+        Ok(request) if *request.client_id != *client.id => {
+            let error = OAuthError::new(ErrorCode::InvalidRequest, "client_id is another");
+            let rule = "RFC 9101 §5, RFC 9126 §4: the client_id within is another than outside";
+            Err(Stop::Page { client: id, error, rule: rule.into(), fix: FIX_CLIENT })
+        }
+        Ok(request) => Ok((request, reply)),
+        Err(fault) if fault.may_redirect() => {
+            let rule = format!("RFC 6749 §4.1.2.1: {fault}").into();
+            Err(Stop::Reply { reply: Box::new(reply), error: fault.error, rule })
+        }
+        Err(fault) => Err(page(id, fault)),
+    }
+}
+
+/// RFC 9700 §4.1.3: the redirect URI is one of the client's, compared as a text.
+fn redirect_uri(client: &ClientRecord, asked: Option<&str>, openid: bool) -> Result<String, Stop> {
+    let registered = &client.metadata.redirect_uris;
+    let wrong = |description: &'static str, rule: &'static str| {
+        let error = OAuthError::new(ErrorCode::InvalidRequest, description);
+        Stop::Page {
+            client: Some(client.id.clone()),
+            error,
+            rule: rule.into(),
+            fix: "Register exactly this redirect URI for the application, or send the registered one.",
+        }
+    };
+    match (asked, registered.as_slice()) {
+        (Some(asked), all) => match all.iter().any(|own| redirect::matches(own, asked)) {
+            true => Ok(asked.to_owned()),
+            false => Err(wrong(
+                "redirect_uri is not one that the application has registered",
+                "RFC 9700 §4.1.3: redirect_uri differs from every registered one",
+            )),
+        },
+        // RFC 6749 §3.1.2.3: it may be left out where there is exactly one; OpenID Connect Core §3.1.2.1 and FAPI
+        // 2.0 §5.3.2.2 require it.
+        (None, [only]) if !openid && client.profile == Profile::Standard => Ok(only.clone()),
+        (None, _) => Err(wrong(
+            "redirect_uri is missing",
+            "OpenID Connect Core §3.1.2.1, RFC 6749 §3.1.2.3: redirect_uri is missing",
+        )),
+    }
+}
+
+fn grants(client: &ClientRecord) -> Result<(), Failed> {
+    match client.metadata.grant_types.iter().any(|it| it == CODE) {
+        true => Ok(()),
+        false => Err(Failed::refused(
+            ErrorCode::UnauthorizedClient,
+            "the client may not use the authorization code grant",
+            "RFC 7591 §2: grant_types of the client has no authorization_code",
+        )),
+    }
+}
+
+fn arrival(client: &ClientRecord, came: Came) -> Result<(), Failed> {
+    // FAPI 2.0 Security Profile §5.3.2.2: only pushed requests.
+    let push = client.metadata.require_pushed_authorization_requests
+        || client.profile != Profile::Standard;
+    if push && !came.pushed {
+        return Err(Failed::request(
+            "the client must push its authorization requests",
+            "RFC 9126 §6, FAPI 2.0 §5.3.2.2: the request did not come through the pushed endpoint",
+        ));
+    }
+    // FAPI 2.0 Message Signing §5.3.1: only signed requests.
+    if must_sign(client) && !came.signed {
+        return Err(Failed::request(
+            "the client must sign its authorization requests",
+            "RFC 9101 §10.5, FAPI 2.0 Message Signing §5.3.1: the request is not a signed object",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the client's requests are signed objects, always.
+pub(crate) fn must_sign(client: &ClientRecord) -> bool {
+    client.metadata.require_signed_request_object || client.profile == Profile::Fapi2MessageSigning
+}
+
+/// A pushed request of such a client was refused unless it was signed.
+fn pushed_signed(client: &ClientRecord) -> bool {
+    must_sign(client)
+}
+
+fn pkce(client: &ClientRecord, request: &AuthorizationRequest) -> Result<(), Failed> {
+    let public = auth_method(client).is_none_or(|it| it == AuthMethod::None);
+    let may_do_without =
+        client.pkce == Pkce::Optional && !public && client.profile == Profile::Standard;
+    match request.code_challenge.is_some() || may_do_without {
+        true => Ok(()),
+        // OAuth 2.1 §7.5.1, RFC 9700 §2.1.1, FAPI 2.0 §5.3.2.2.
+        false => Err(Failed::request(
+            "code_challenge is missing: PKCE with S256 is required",
+            "RFC 9700 §2.1.1: code_challenge is missing",
+        )),
+    }
+}
+
+fn profile(client: &ClientRecord, request: &AuthorizationRequest) -> Result<(), Failed> {
+    if client.profile == Profile::Standard {
+        return Ok(());
+    }
+    // FAPI 2.0 Security Profile §5.3.2.2: https, but for apps on the person's own machine.
+    let uri = request.redirect_uri.as_deref().and_then(Uri::parse);
+    if uri.is_some_and(|uri| uri.is("http")) {
+        return Err(Failed::request(
+            "the redirect URI must use https",
+            "FAPI 2.0 §5.3.2.2: redirect_uri uses http",
+        ));
+    }
+    Ok(())
+}
+
+fn unknown_reference(client: &ClientRecord) -> Stop {
+    let error = OAuthError::new(
+        ErrorCode::InvalidRequestUri,
+        "the request_uri is unknown, used or expired",
+    );
+    let rule = "RFC 9126 §2.2: no pushed request of this client has this request_uri, or no longer";
+    Stop::Page {
+        client: Some(client.id.clone()),
+        error,
+        rule: rule.into(),
+        fix: "Go back to the application and begin again.",
+    }
+}
+
+fn page(client: Option<String>, fault: RequestFault) -> Stop {
+    let rule = format!("RFC 6749 §4.1.2.1: {fault}").into();
+    Stop::Page { client, error: fault.error, rule, fix: FIX_CLIENT }
+}
+
+fn missing_client() -> RequestFault {
+    let error = OAuthError::new(ErrorCode::InvalidRequest, "client_id is missing");
+    RequestFault { parameter: "client_id", error }
+}
+
+/// Whether nobody here has looked at the client.
+pub(crate) fn is_stranger(client: &ClientRecord) -> bool {
+    matches!(client.origin, From_::Dynamic | From_::Document)
+}

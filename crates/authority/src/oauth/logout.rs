@@ -1,0 +1,176 @@
+//! Signing out: at a client's wish, and telling the clients.
+//!
+//! Owns: RP-initiated logout, the queue of logout tokens.
+//!
+//! Never does: end a session because a stranger's page said so: without a hint that vouches for the wish, the
+//! person is asked.
+//!
+//! Invariants:
+//! - Nobody is sent to an address that the client has not registered for this.
+//! - The queue and the tries of each message are bounded; a client that cannot be told is recorded.
+
+use super::records::{ClientRecord, SessionRecord};
+use super::sessions::SessionText;
+use super::{OAuth, Origin};
+use crate::error::Error;
+use base::{FetchRequest, Outcome, Secret, base62, code};
+use protocol::oidc::{LOGOUT_TYP, LogoutTokenClaims};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, Semaphore, mpsc};
+
+/// Messages that wait. A thousand people who sign out at once of four clients each.
+const QUEUE: usize = 4096;
+/// Messages that are under way at once.
+const PARALLEL: usize = 8;
+/// How often one is tried, and the pause before each try (Back-Channel Logout §2.8 leaves it to us).
+const TRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(15)];
+/// How long one try may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of the answer that are read: only its status counts.
+const ANSWER_BYTES: usize = 16 * 1024;
+/// Characters of a `jti`.
+const JTI_CHARS: usize = 22;
+
+/// One client that is to be told that one session has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Notice {
+    client: String,
+    user: String,
+    session: String,
+}
+
+/// The messages that wait.
+#[derive(Debug)]
+pub(crate) struct Logouts {
+    send: mpsc::Sender<Notice>,
+    receive: Mutex<mpsc::Receiver<Notice>>,
+}
+
+impl Default for Logouts {
+    fn default() -> Self {
+        let (send, receive) = mpsc::channel(QUEUE);
+        Self { send, receive: Mutex::new(receive) }
+    }
+}
+
+impl OAuth {
+    /// Puts a message for each client of an ended session into the queue.
+    pub(crate) async fn tell_clients(&self, ended: &SessionRecord) -> Result<(), Error> {
+        for id in &ended.clients {
+            let Some(client) = self.known_client(id) else { continue };
+            if client.metadata.backchannel_logout_uri.is_none() {
+                continue;
+            }
+            let notice =
+                Notice { client: id.clone(), user: ended.user.clone(), session: ended.id.clone() };
+            if self.people.logouts.send.try_send(notice.clone()).is_err() {
+                self.not_told(&notice, "too many logouts wait").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends logout tokens for as long as the process lives; to be run once.
+    pub async fn deliver_logouts(self: Arc<Self>) {
+        let places = Arc::new(Semaphore::new(PARALLEL));
+        let mut queue = self.people.logouts.receive.lock().await;
+        while let Some(notice) = queue.recv().await {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let this = Arc::clone(&self);
+            tokio::spawn(async move {
+                this.deliver(notice).await;
+                drop(place);
+            });
+        }
+    }
+
+    async fn deliver(&self, notice: Notice) {
+        let mut problem = String::new();
+        for pause in TRIES {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            match self.try_to_tell(&notice).await {
+                Ok(()) => return,
+                Err(why) => problem = why,
+            }
+        }
+        // The record is all that can be done; a ledger that is down has alarms of its own.
+        let _ = self.not_told(&notice, &problem).await;
+    }
+
+    /// One try (Back-Channel Logout §2.5).
+    async fn try_to_tell(&self, notice: &Notice) -> Result<(), String> {
+        let Some(client) = self.known_client(&notice.client) else { return Ok(()) };
+        let Some(uri) = client.metadata.backchannel_logout_uri.clone() else { return Ok(()) };
+        let token = self.logout_token(&client, notice).map_err(|error| error.to_string())?;
+        let request = FetchRequest {
+            url: uri,
+            form: Some(vec![("logout_token".to_owned(), Secret::new(token))]),
+            basic: None,
+            accept: "*/*",
+            operator: client.origin == super::records::Origin::File,
+            timeout: TIMEOUT,
+            max_bytes: ANSWER_BYTES,
+        };
+        let answer = self.parts.fetch.fetch(request).await.map_err(|error| error.to_string())?;
+        match answer.status {
+            // §2.8: 200; 204 by those who answer an empty body.
+            200 | 204 => Ok(()),
+            other => Err(format!("the client answered {other}")),
+        }
+    }
+
+    fn logout_token(&self, client: &ClientRecord, notice: &Notice) -> Result<String, Error> {
+        let settings = self.settings();
+        let jti = base62::random(JTI_CHARS)?;
+        let subject = self.subject_of(client, &notice.user);
+        let draft =
+            LogoutTokenClaims::draft(&settings.issuer, &client.id, &jti, self.parts.clock.now());
+        // §2.6: the client verifies it as it verifies ID tokens.
+        let algorithm = self.id_token_algorithm(client);
+        let signer = self.signer(algorithm, LOGOUT_TYP).ok_or(NO_KEY)?;
+        let claims = draft.session(&subject, &notice.session);
+        signer.sign(&claims).map_err(|_| NO_KEY)
+    }
+
+    async fn not_told(&self, notice: &Notice, why: &str) -> Result<(), Error> {
+        let now = self.parts.clock.now();
+        let id = base::EventId::random()?;
+        let mut event =
+            base::Event::new(id, now, self.parts.node, base::Kind::System, code::LOGOUT);
+        event.outcome = Outcome::Error;
+        event.principal = Some(Arc::from(notice.user.as_str()));
+        event.client_id = Some(Arc::from(notice.client.as_str()));
+        event.credential_id = Some(Arc::from(notice.session.as_str()));
+        event.detail = Some(format!("the client could not be told of the logout: {why}").into());
+        Ok(self.parts.audit.record(event).await?)
+    }
+
+    /// Ends the browser's session and tells its clients; whether there was one.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn sign_out(&self, text: &SessionText, origin: &Origin) -> Result<bool, Error> {
+        let Some(current) = self.current(Some(text)).await? else { return Ok(false) };
+        self.end(&current.session, origin).await
+    }
+
+    pub(crate) async fn end(
+        &self,
+        session: &SessionRecord,
+        origin: &Origin,
+    ) -> Result<bool, Error> {
+        let mut event = self.event(origin, code::LOGOUT)?;
+        event.principal = Some(Arc::from(session.user.as_str()));
+        event.credential_id = Some(Arc::from(session.id.as_str()));
+        let ended = self.parts.store.end_session(session.id.clone(), event).await?;
+        if let Some(ended) = &ended {
+            self.tell_clients(ended).await?;
+        }
+        Ok(ended.is_some())
+    }
+}
+
+const NO_KEY: Error = Error::Busy("there is no signing key of this algorithm yet");

@@ -1,0 +1,309 @@
+//! Signing in and out.
+//!
+//! Owns: browsers' sessions, the delays before guesses, CSRF tokens.
+//!
+//! Never does: keep or print a session's text, or tell an unknown account from a wrong password.
+//!
+//! Invariants:
+//! - Each sign-in brings a new text, so that none that was planted before is worth anything.
+//! - A session whose account is closed is none.
+
+use super::logout::Logouts;
+use super::records::{SessionRecord, UserRecord};
+use super::secrets::{self, Purpose};
+use super::users::email;
+use super::{OAuth, Origin};
+use crate::error::Error;
+use crate::factors::throttle::{Key, Rule, Throttle, TooEarly};
+use crate::factors::{Verdict, password};
+use base::{Outcome, Secret, base62, code};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The value of the session's cookie.
+pub type SessionText = Secret<String>;
+
+/// The level of a sign-in with one factor (NIST SP 800-63B-4 §2.1).
+pub const AAL1: &str = "aal1";
+/// Characters of a session's id.
+const ID_CHARS: usize = 12;
+/// Characters of a user agent that are kept.
+const AGENT_CHARS: usize = 200;
+/// Characters of a session's text.
+const TEXT_CHARS: usize = 4 + 43;
+
+/// Guesses at one account from one network.
+const PAIR: Rule = Rule {
+    free: 5,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(15 * 60),
+    forget: Duration::from_secs(60 * 60),
+};
+/// Guesses at one account from anywhere. WHY so short: strangers must not be able to shut its owner out.
+const ACCOUNT: Rule = Rule {
+    free: 20,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(30),
+    forget: Duration::from_secs(60 * 60),
+};
+/// Guesses from one network at any accounts. WHY so many: an office has one address.
+const NETWORK: Rule = Rule {
+    free: 50,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(5 * 60),
+    forget: Duration::from_secs(60 * 60),
+};
+
+/// What people's use cases hold in memory.
+#[derive(Debug, Default)]
+pub(crate) struct People {
+    pub(crate) pool: password::Pool,
+    pub(crate) throttle: Throttle,
+    pub(crate) logouts: Logouts,
+}
+
+/// What a person types to sign in.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// The address.
+    pub email: String,
+    /// The password.
+    pub password: Secret<String>,
+    /// The session that the browser has already.
+    pub session: Option<SessionText>,
+}
+
+/// A person who has signed in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The new value of the cookie.
+    pub text: SessionText,
+    /// What is kept.
+    pub session: SessionRecord,
+}
+
+/// Why somebody could not sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignInRefused {
+    /// Address and password do not belong together, or the account is closed.
+    #[error("the e-mail address and the password do not belong together")]
+    Wrong,
+    /// Too many attempts of late.
+    #[error("too many attempts; wait a moment and try again")]
+    TooEarly(Duration),
+    /// Too many people sign in.
+    #[error("too many people sign in at this moment; try again")]
+    Busy,
+}
+
+/// A session and its person.
+#[derive(Debug, Clone)]
+pub struct Current {
+    /// The session.
+    pub session: SessionRecord,
+    /// The person.
+    pub user: UserRecord,
+}
+
+impl OAuth {
+    /// Signs a person in. A session that the browser has of the same person is renewed: it keeps its id and its
+    /// clients, and gets another text. One of another person ends.
+    ///
+    /// # Errors
+    /// The outer: as the store says. The inner: why not.
+    pub async fn sign_in(
+        &self,
+        ask: SignIn,
+        origin: &Origin,
+    ) -> Result<Result<SignedIn, SignInRefused>, Error> {
+        // What is no address has no account, and costs the same.
+        let address = email(&ask.email).unwrap_or_default();
+        let keys = self.guess_keys(&address, origin.client_ip);
+        let counted = [(keys.pair, PAIR), (keys.account, ACCOUNT), (keys.network, NETWORK)];
+        if let Err(early) = self.people.throttle.attempt(&counted, self.parts.clock.now()) {
+            return self.too_early(early, origin).await.map(Err);
+        }
+        let user = match address.is_empty() {
+            true => None,
+            false => self.parts.store.user_by_email(address).await?,
+        };
+        let hash = user.as_ref().and_then(|user| user.password.clone());
+        let typed = ask.password.clone();
+        let judged = self.people.pool.run(move || password::verify(hash.as_deref(), &typed)).await;
+        let Ok(verdict) = judged else {
+            // Nothing was guessed.
+            self.people.throttle.forgive(&[], &[keys.pair, keys.account, keys.network]);
+            return Ok(Err(SignInRefused::Busy));
+        };
+        match user {
+            Some(user) if verdict == Verdict::Accepted && user.disabled_at.is_none() => {
+                self.people.throttle.forgive(&[keys.pair, keys.account], &[keys.network]);
+                let old = ask.session.as_ref();
+                self.begin_session(&user, &[password::AMR], old, origin).await.map(Ok)
+            }
+            user => {
+                let why = match (&user, verdict) {
+                    (None, _) => "no account has this address",
+                    (Some(_), Verdict::Accepted) => "the account is closed",
+                    (Some(user), _) if user.password.is_none() => "the account has no password yet",
+                    _ => "the password is wrong",
+                };
+                self.sign_in_failed(user.as_ref(), why, origin).await?;
+                Ok(Err(SignInRefused::Wrong))
+            }
+        }
+    }
+
+    async fn too_early(&self, early: TooEarly, origin: &Origin) -> Result<SignInRefused, Error> {
+        // One record for each delay: who knocks a thousand times meanwhile fills no disk.
+        if early.first {
+            self.sign_in_failed(None, "too many attempts of late", origin).await?;
+        }
+        Ok(SignInRefused::TooEarly(early.wait))
+    }
+
+    async fn sign_in_failed(
+        &self,
+        user: Option<&UserRecord>,
+        why: &str,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let mut event = self.event(origin, code::LOGIN_FAILED)?;
+        event.outcome = Outcome::Deny;
+        event.principal = user.map(|user| Arc::from(user.id.as_str()));
+        event.detail = Some(format!("{}: {why}", password::NAME).into());
+        Ok(self.parts.audit.record(event).await?)
+    }
+
+    /// Begins a session of a person who has just proved who they are.
+    pub(crate) async fn begin_session(
+        &self,
+        user: &UserRecord,
+        amr: &[&str],
+        old: Option<&SessionText>,
+        origin: &Origin,
+    ) -> Result<SignedIn, Error> {
+        let now = self.parts.clock.now();
+        let before = self.end_old_session(user, old, origin).await?;
+        let text = Purpose::Session.fresh()?;
+        let session = SessionRecord {
+            id: match &before {
+                Some(before) => before.id.clone(),
+                None => base62::random(ID_CHARS)?,
+            },
+            user: user.id.clone(),
+            auth_time: now,
+            amr: amr.iter().map(|it| (*it).to_owned()).collect(),
+            acr: AAL1.to_owned(),
+            created_at: before.as_ref().map_or(now, |before| before.created_at),
+            expires_at: now.plus(self.settings().session),
+            user_agent: origin.user_agent.chars().take(AGENT_CHARS).collect(),
+            client_ip: origin.client_ip,
+            clients: before.map(|before| before.clients).unwrap_or_default(),
+        };
+        let mut event = self.event(origin, code::LOGIN)?;
+        event.principal = Some(Arc::from(user.id.as_str()));
+        event.credential_id = Some(Arc::from(session.id.as_str()));
+        event.detail = Some(amr.join(" ").into());
+        let mac = Purpose::Session.mac(&self.parts.pepper, text.expose());
+        self.parts.store.create_session(mac, session.clone(), event).await?;
+        Ok(SignedIn { text, session })
+    }
+
+    /// Ends the session that the browser had, and gives it back when it was the same person's.
+    async fn end_old_session(
+        &self,
+        user: &UserRecord,
+        old: Option<&SessionText>,
+        origin: &Origin,
+    ) -> Result<Option<SessionRecord>, Error> {
+        let Some(old) = old else { return Ok(None) };
+        let Some(before) = self.session_record(old).await? else { return Ok(None) };
+        let mut event = self.event(origin, code::LOGOUT)?;
+        event.principal = Some(Arc::from(before.user.as_str()));
+        event.credential_id = Some(Arc::from(before.id.as_str()));
+        if before.user == user.id {
+            event.detail = Some("replaced by a new sign-in in the same browser".into());
+            return Ok(self.parts.store.end_session(before.id, event).await?);
+        }
+        event.detail = Some("another person signed in with the same browser".into());
+        if let Some(ended) = self.parts.store.end_session(before.id, event).await? {
+            self.tell_clients(&ended).await?;
+        }
+        Ok(None)
+    }
+
+    async fn session_record(&self, text: &SessionText) -> Result<Option<SessionRecord>, Error> {
+        if text.expose().len() != TEXT_CHARS {
+            return Ok(None);
+        }
+        let mac = Purpose::Session.mac(&self.parts.pepper, text.expose());
+        Ok(self.parts.store.session(mac, self.parts.clock.now()).await?)
+    }
+
+    /// The session with this text and its person; `None` when it has ended or the account is closed.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn current(&self, text: Option<&SessionText>) -> Result<Option<Current>, Error> {
+        let Some(text) = text else { return Ok(None) };
+        let Some(session) = self.session_record(text).await? else { return Ok(None) };
+        let user = self.parts.store.user(session.user.clone()).await?;
+        let user = user.filter(|user| user.disabled_at.is_none());
+        Ok(user.map(|user| Current { session, user }))
+    }
+
+    /// The CSRF token of a form: a MAC of the browser's cookie (the session's, or that of a browser without one)
+    /// and the form's name.
+    pub fn csrf(&self, cookie: &Secret<String>, form: &str) -> String {
+        let text = Secret::new(format!("{form}\0{}", cookie.expose()));
+        protocol::b64::encode(Purpose::Csrf.mac(&self.parts.pepper, text.expose()))
+    }
+
+    /// Whether a CSRF token belongs to this cookie and form.
+    #[must_use]
+    pub fn csrf_holds(&self, cookie: &Secret<String>, form: &str, token: &str) -> bool {
+        let text = Secret::new(format!("{form}\0{}", cookie.expose()));
+        let mac = Purpose::Csrf.mac(&self.parts.pepper, text.expose());
+        let given: Option<[u8; 32]> =
+            protocol::b64::decode(token.as_bytes()).ok().and_then(|it| it.try_into().ok());
+        given.is_some_and(|given| secrets::same(&given, &mac))
+    }
+
+    fn guess_keys(&self, address: &str, from: Option<IpAddr>) -> GuessKeys {
+        let network = network(from);
+        GuessKeys {
+            pair: self.count_key("pair", &format!("{network}\0{address}")),
+            account: self.count_key("account", address),
+            network: self.count_key("network", &network),
+        }
+    }
+
+    /// The key under which attempts of this kind are counted. A MAC: the tables hold no addresses, and nobody can
+    /// choose keys that collide.
+    pub(crate) fn count_key(&self, kind: &str, what: &str) -> Key {
+        let mac = self.parts.pepper.mac(format!("attempts\0{kind}\0{what}").as_bytes());
+        let mut key = Key::default();
+        key.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
+        key
+    }
+}
+
+struct GuessKeys {
+    pair: Key,
+    account: Key,
+    network: Key,
+}
+
+/// What is counted as one place: an IPv4 address, or the /64 that one subscriber has at least (RFC 6177 §2).
+pub(crate) fn network(from: Option<IpAddr>) -> String {
+    match from.map(|it| it.to_canonical()) {
+        None => String::new(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}")
+        }
+    }
+}

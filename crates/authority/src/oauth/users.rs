@@ -1,0 +1,435 @@
+//! People's accounts: make, list, show, disable, enable, roles; the first administrator; choosing a password.
+//!
+//! Never does: tell whether an address has an account, or keep a set-up text or a password.
+//!
+//! Invariants:
+//! - A set-up text sets one password, once, before its end.
+//! - What closes an account ends its sessions and its tokens in the same transaction.
+
+use super::ports::TextPage;
+use super::records::{Revocation, RevocationKind, UserRecord};
+use super::secrets::{self, Purpose};
+use super::settings::ACCESS_TOKEN_LONGEST;
+use super::{OAuth, Origin};
+use crate::actor::Actor;
+use crate::authority::Done;
+use crate::error::{Error, PortError};
+use crate::factors::password;
+use crate::text;
+use base::limits::CLOCK_SKEW;
+use base::{Secret, base62, code};
+use std::sync::Arc;
+use std::time::Duration;
+use unicode_normalization::UnicodeNormalization as _;
+
+/// How long a set-up text holds.
+pub const SETUP: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the one of the first administrator holds.
+pub const SETUP_FIRST: Duration = Duration::from_secs(60 * 60);
+/// The role that may do everything.
+pub const ADMINISTRATOR: &str = "administrator";
+/// Characters of an account's id.
+const ID_CHARS: usize = 12;
+/// Bytes of an e-mail address (RFC 5321 §4.5.3.1.3, without the angle brackets).
+const EMAIL_BYTES: usize = 254;
+/// Roles and groups of one account; each stands in tokens.
+const ROLES: usize = 50;
+/// How often a change is tried again that another one came before.
+const TRIES: usize = 3;
+/// Characters of a set-up text: prefix, 256 bits, the account's id.
+const SETUP_CHARS: usize = 4 + 43 + ID_CHARS;
+
+/// What a new account shall be.
+#[derive(Debug, Clone)]
+pub struct CreateUser {
+    /// The address that the person signs in with.
+    pub email: String,
+    /// The full name.
+    pub name: Option<String>,
+    /// Roles and groups.
+    pub roles: Vec<String>,
+    /// A password; without one, the person sets it with the set-up text.
+    pub password: Option<Secret<String>>,
+}
+
+/// A new account. The set-up text is shown now and never again.
+#[derive(Debug, Clone)]
+pub struct CreatedUser {
+    /// Its id, the `sub` of its tokens.
+    pub id: String,
+    /// With what the person sets the first password, within [`SETUP`]; `None` when one was given.
+    pub setup: Option<Secret<String>>,
+    /// The sequence number of the change.
+    pub seq: i64,
+}
+
+/// A set-up that is being completed.
+#[derive(Debug, Clone)]
+pub struct CompleteSetup {
+    /// The text from the link.
+    pub setup: Secret<String>,
+    /// The address; needed by the first administrator only, else ignored.
+    pub email: Option<String>,
+    /// The password.
+    pub password: Secret<String>,
+}
+
+impl OAuth {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when an input breaks its rule (recorded as `act.refused`), `Conflict` when the address
+    /// has an account; else as the store says.
+    pub async fn create_user(&self, actor: &Actor, ask: CreateUser) -> Result<CreatedUser, Error> {
+        match self.draft_user(actor, &ask, SETUP).await {
+            Ok((user, setup)) => self.keep_user(actor, user, setup).await,
+            Err(refusal) => self.act_refused(actor, code::USER_CREATED, None, refusal).await,
+        }
+    }
+
+    async fn draft_user(
+        &self,
+        actor: &Actor,
+        ask: &CreateUser,
+        holds: Duration,
+    ) -> Result<(UserRecord, Option<Secret<String>>), Error> {
+        let email = email(&ask.email)?;
+        let hash = match &ask.password {
+            Some(chosen) => Some(self.hash_password(chosen, &email).await?),
+            None => None,
+        };
+        let mut user = self.blank_user(actor, email)?;
+        user.name = text::optional_line("name", ask.name.as_deref(), text::NAME_CHARS)?;
+        user.roles = roles(&ask.roles)?;
+        let setup = match hash {
+            Some(_) => None,
+            None => Some(self.fresh_setup(&mut user, holds)?),
+        };
+        user.password = hash;
+        Ok((user, setup))
+    }
+
+    fn blank_user(&self, actor: &Actor, email: String) -> Result<UserRecord, Error> {
+        let now = self.parts.clock.now();
+        Ok(UserRecord {
+            id: base62::random(ID_CHARS)?,
+            email,
+            email_verified: false,
+            name: None,
+            claims: serde_json::Map::new(),
+            roles: Vec::new(),
+            password: None,
+            setup: None,
+            created_at: now,
+            created_by: actor.principal.to_string(),
+            updated_at: now,
+            disabled_at: None,
+        })
+    }
+
+    async fn keep_user(
+        &self,
+        actor: &Actor,
+        user: UserRecord,
+        setup: Option<Secret<String>>,
+    ) -> Result<CreatedUser, Error> {
+        let detail = format!("roles {:?}", user.roles.join(" "));
+        let event = self.act(actor, code::USER_CREATED, Some(&user.id), &detail)?;
+        let id = user.id.clone();
+        let seq = self.parts.store.create_user(user, event).await?;
+        Ok(CreatedUser { id, setup, seq })
+    }
+
+    /// Writes a fresh set-up text into the record and gives it out.
+    fn fresh_setup(&self, user: &mut UserRecord, holds: Duration) -> Result<Secret<String>, Error> {
+        // The account's id stands at its end, so that it can be found without an index over secrets.
+        let text = Secret::new(format!("{}{}", Purpose::Setup.fresh()?.expose(), user.id));
+        let mac = Purpose::Setup.mac(&self.parts.pepper, text.expose());
+        user.setup = Some((hex::encode(mac), self.parts.clock.now().plus(holds)));
+        Ok(text)
+    }
+
+    /// The set-up text of the first administrator, valid for an hour, as long as nobody has completed one. `None`
+    /// when there is anybody.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn bootstrap(&self, actor: &Actor) -> Result<Option<Secret<String>>, Error> {
+        let page = TextPage { after: String::new(), rows: 2 };
+        let users = self.parts.store.users(page).await?;
+        match users.as_slice() {
+            [] => {
+                let mut user = self.blank_user(actor, String::new())?;
+                user.roles = vec![ADMINISTRATOR.to_owned()];
+                let setup = self.fresh_setup(&mut user, SETUP_FIRST)?;
+                match self.keep_user(actor, user, Some(setup)).await {
+                    Ok(made) => Ok(made.setup),
+                    // Another node was first; it prints the link.
+                    Err(Error::Store(PortError::Conflict)) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
+            [before] if is_first(before) => {
+                let mut after = before.clone();
+                let setup = self.fresh_setup(&mut after, SETUP_FIRST)?;
+                let event = self.act(actor, code::USER_CHANGED, Some(&before.id), "set-up text")?;
+                let kept =
+                    self.parts.store.replace_user(before.clone(), after, None, event).await?;
+                Ok(kept.map(|_| setup))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A new set-up text for an account, for who has lost the password. The old password goes on until then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none (recorded).
+    pub async fn renew_setup(&self, actor: &Actor, id: &str) -> Result<CreatedUser, Error> {
+        let mut setup = None;
+        let change = |user: &mut UserRecord| {
+            setup = Some(self.fresh_setup(user, SETUP)?);
+            Ok(())
+        };
+        let done = self.change_user(actor, id, "set-up text", change).await?;
+        Ok(CreatedUser { id: done.record.id, setup, seq: done.seq })
+    }
+
+    /// Sets the password with a set-up text, which is spent by it. Who had a password before is signed out
+    /// everywhere.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `setup` (unknown, spent or expired: which of them is not told), `email` and
+    /// `password`; recorded as `act.refused`.
+    pub async fn set_password(&self, ask: CompleteSetup, origin: &Origin) -> Result<String, Error> {
+        let actor = Actor {
+            principal: Arc::from("set-up"),
+            scheme: base::Scheme::Session,
+            client_ip: origin.client_ip,
+        };
+        let user = match self.user_of_setup(&ask.setup).await? {
+            Some(user) => user,
+            None => {
+                let refusal = Error::invalid("setup", "this link was used or has expired");
+                return self.act_refused(&actor, code::USER_CHANGED, None, refusal).await;
+            }
+        };
+        let id = user.id.clone();
+        match self.completed(user, &ask, origin).await {
+            Err(refusal) => self.act_refused(&actor, code::USER_CHANGED, Some(&id), refusal).await,
+            done => done,
+        }
+    }
+
+    async fn completed(
+        &self,
+        user: UserRecord,
+        ask: &CompleteSetup,
+        origin: &Origin,
+    ) -> Result<String, Error> {
+        let mut after = user.clone();
+        if is_first(&user) {
+            after.email = email(ask.email.as_deref().unwrap_or_default())?;
+        }
+        after.password = Some(self.hash_password(&ask.password, &after.email).await?);
+        after.setup = None;
+        after.updated_at = self.parts.clock.now();
+        // Whoever knew the old password must not stay signed in beside the one who has set the new one.
+        let revoke = user.password.is_some().then(|| self.subject_revocation(&user.id));
+        let mut event = self.event(origin, code::USER_CHANGED)?;
+        event.principal = Some(Arc::from(user.id.as_str()));
+        event.credential_id = Some(Arc::from(user.id.as_str()));
+        event.detail = Some("a password was set with a set-up text".into());
+        let id = user.id.clone();
+        match self.parts.store.replace_user(user, after, revoke, event).await? {
+            Some(_) => Ok(id),
+            // Somebody was faster with the same text.
+            None => Err(Error::invalid("setup", "this link was used or has expired")),
+        }
+    }
+
+    async fn user_of_setup(&self, text: &Secret<String>) -> Result<Option<UserRecord>, Error> {
+        let text = text.expose();
+        if text.len() != SETUP_CHARS || !text.is_ascii() {
+            return Ok(None);
+        }
+        let id = text.get(SETUP_CHARS - ID_CHARS..).unwrap_or_default();
+        let user = self.parts.store.user(id.to_owned()).await?;
+        let now = self.parts.clock.now();
+        let mac = Purpose::Setup.mac(&self.parts.pepper, text);
+        let holds = |user: &UserRecord| {
+            let setup = user.setup.as_ref();
+            user.disabled_at.is_none()
+                && setup.is_some_and(|(kept, until)| now < *until && secrets::same_hex(kept, &mac))
+        };
+        Ok(user.filter(holds))
+    }
+
+    /// The PHC string of a password that may be chosen.
+    pub(crate) async fn hash_password(
+        &self,
+        chosen: &Secret<String>,
+        email: &str,
+    ) -> Result<String, Error> {
+        password::judge(chosen, email)
+            .map_err(|broken| Error::invalid("password", broken.to_string()))?;
+        let chosen = chosen.clone();
+        let hashed = self.people.pool.run(move || password::hash(&chosen)).await;
+        Ok(hashed.map_err(|_| Error::Busy("too many people sign in at this moment"))??)
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn show_user(&self, id: &str) -> Result<UserRecord, Error> {
+        self.parts.store.user(id.to_owned()).await?.ok_or_else(|| missing(id))
+    }
+
+    /// The account with this address.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn user_by_email(&self, address: &str) -> Result<UserRecord, Error> {
+        let found = self.parts.store.user_by_email(email(address)?).await?;
+        found.ok_or_else(|| missing("with this e-mail address"))
+    }
+
+    /// Accounts by id.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn list_users(&self, page: TextPage) -> Result<Vec<UserRecord>, Error> {
+        Ok(self.parts.store.users(page).await?)
+    }
+
+    /// Closes an account: its sessions end, its tokens are dead.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none (recorded).
+    pub async fn disable_user(&self, actor: &Actor, id: &str) -> Result<Done<UserRecord>, Error> {
+        let now = self.parts.clock.now();
+        let change = |user: &mut UserRecord| {
+            user.disabled_at.get_or_insert(now);
+            Ok(())
+        };
+        self.change_user(actor, id, "disabled", change).await
+    }
+
+    /// Opens it again. What was revoked stays dead.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none (recorded).
+    pub async fn enable_user(&self, actor: &Actor, id: &str) -> Result<Done<UserRecord>, Error> {
+        let change = |user: &mut UserRecord| {
+            user.disabled_at = None;
+            Ok(())
+        };
+        self.change_user(actor, id, "enabled", change).await
+    }
+
+    /// Gives an account other roles and groups. Its tokens end, so that none says more than the account may; its
+    /// sessions too.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none, [`Error::Invalid`] when a role is malformed (both recorded).
+    pub async fn set_roles(
+        &self,
+        actor: &Actor,
+        id: &str,
+        wanted: &[String],
+    ) -> Result<Done<UserRecord>, Error> {
+        let change = |user: &mut UserRecord| {
+            user.roles = roles(wanted)?;
+            Ok(())
+        };
+        self.change_user(actor, id, "roles", change).await
+    }
+
+    /// Changes an account; tried again when another change came between.
+    async fn change_user(
+        &self,
+        actor: &Actor,
+        id: &str,
+        what: &str,
+        mut change: impl FnMut(&mut UserRecord) -> Result<(), Error>,
+    ) -> Result<Done<UserRecord>, Error> {
+        for _ in 0..TRIES {
+            let Some(before) = self.parts.store.user(id.to_owned()).await? else {
+                return self.act_refused(actor, code::USER_CHANGED, Some(id), missing(id)).await;
+            };
+            let mut after = before.clone();
+            if let Err(refusal) = change(&mut after) {
+                return self.act_refused(actor, code::USER_CHANGED, Some(id), refusal).await;
+            }
+            after.updated_at = self.parts.clock.now();
+            let narrower = after.disabled_at.is_some() || after.roles != before.roles;
+            let revoke = narrower.then(|| self.subject_revocation(id));
+            let event = self.act(actor, code::USER_CHANGED, Some(id), what)?;
+            let done = self.parts.store.replace_user(before, after.clone(), revoke, event).await?;
+            if let Some(seq) = done {
+                return Ok(Done { record: after, seq });
+            }
+        }
+        Err(Error::Store(PortError::Unavailable("the account keeps changing".to_owned())))
+    }
+
+    /// All that was issued for this person until now.
+    fn subject_revocation(&self, id: &str) -> Revocation {
+        let now = self.parts.clock.now();
+        Revocation {
+            kind: RevocationKind::Subject,
+            value: id.to_owned(),
+            not_before: now,
+            until: now.plus(ACCESS_TOKEN_LONGEST).plus(CLOCK_SKEW),
+        }
+    }
+}
+
+/// The account of the first administrator, before anybody has completed it.
+fn is_first(user: &UserRecord) -> bool {
+    user.email.is_empty() && user.password.is_none()
+}
+
+/// An e-mail address in the form in which it is kept: NFC, lower case.
+pub(crate) fn email(typed: &str) -> Result<String, Error> {
+    let problem = |text: &str| Err(Error::invalid("email", text));
+    // WHY: before anything is done with it.
+    if typed.len() > EMAIL_BYTES * 2 {
+        return problem("is too long");
+    }
+    let address = typed.trim().nfc().collect::<String>().to_lowercase();
+    if address.len() > EMAIL_BYTES {
+        return problem("is too long");
+    }
+    let hidden = |c: char| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"".contains(c);
+    match address.split_once('@') {
+        Some((local, domain))
+            if !local.is_empty()
+                && !domain.is_empty()
+                && !domain.contains('@')
+                && !domain.starts_with('.')
+                && !domain.ends_with('.')
+                && text::line("email", &address, EMAIL_BYTES).is_ok()
+                && !address.contains(hidden) =>
+        {
+            Ok(address)
+        }
+        _ => problem("must look like name@example.com"),
+    }
+}
+
+fn roles(given: &[String]) -> Result<Vec<String>, Error> {
+    if given.len() > ROLES {
+        return Err(Error::invalid("role", format!("at most {ROLES} may be named")));
+    }
+    let read = |role: &String| text::config_name("role", role);
+    let mut roles = given.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    roles.sort_unstable();
+    roles.dedup();
+    Ok(roles)
+}
+
+fn missing(id: &str) -> Error {
+    Error::NotFound { what: "user", id: id.escape_default().take(64).collect() }
+}
