@@ -110,7 +110,7 @@ codes! {
     OK = "ok", 0, Nobody, "Let through", "Every condition of the route held.", "Nothing to do.";
 
     REQUEST_MALFORMED = "request.malformed", 400, Caller, "The request is malformed", "The request could not be read as HTTP.", "Send a well-formed HTTP request; the record names the part that was not.";
-    PATH_AMBIGUOUS = "path.ambiguous", 400, Caller, "The path is ambiguous", "The path can be read in more than one way (dot segments, encoded slashes, double slashes, `;`, `\\`, invalid UTF-8), so what is judged might not be what is served.", "Send the path in its plain form, without `.` and `..` segments, `//`, `;`, `\\` and encoded `/`, `\\`, `.` or NUL.";
+    PATH_AMBIGUOUS = "path.ambiguous", 400, Caller, "The path is ambiguous", "The path can be read in more than one way (dot segments, encoded slashes, double slashes, `;`, `\\`, double escapes, spaces at the end of a segment, invalid UTF-8), so what is judged might not be what is served.", "Send the path in its plain form, without `.` and `..` segments, `//`, `;`, `\\` and encoded `/`, `\\`, `.` or NUL.";
     HOST_AMBIGUOUS = "host.ambiguous", 400, Caller, "The host is ambiguous", "The request names no host, several hosts, or one that is not a host name.", "Send exactly one `Host` header (or `:authority`).";
     FRAMING_AMBIGUOUS = "framing.ambiguous", 400, Caller, "The body's length is ambiguous", "The request states the length of its body in more than one way, or in a way that proxies read differently.", "Send either one `Content-Length` or `Transfer-Encoding: chunked`, never both, and over HTTP/1.1.";
     HEADER_FORBIDDEN = "header.forbidden", 400, Caller, "A header may not be sent like this", "A header asks for something that would change how the request is read further on (for example `Connection: Content-Length`).", "Leave the named header out.";
@@ -124,7 +124,7 @@ codes! {
     TARGET_TOO_LONG = "target.too_long", 414, Caller, "The address is too long", "The request's address is longer than 8 KiB.", "Send long values in the body.";
     HEAD_TOO_LARGE = "head.too_large", 431, Caller, "The headers are too large", "The request's headers are too many or too long.", "Send at most 100 headers and 32 KiB in all.";
     HEAD_TIMEOUT = "head.timeout", 408, Caller, "The request took too long to arrive", "The request's headers did not arrive in time.", "Send the headers without pauses.";
-    BODY_TIMEOUT = "body.timeout", 408, Caller, "The body took too long to arrive", "No byte of the body arrived for too long.", "Send the body without long pauses.";
+    BODY_TIMEOUT = "body.timeout", 408, Caller, "The body took too long to arrive", "No byte of the body arrived for too long, or fewer than 16 a second.", "Send the body without long pauses.";
     RATE_EXCEEDED = "rate.exceeded", 429, Caller, "Too many requests", "A limit of the route was reached.", "Wait as long as `Retry-After` says.";
     EXPECTATION_FAILED = "request.expectation", 417, Caller, "The expectation cannot be met", "The request has an `Expect` header other than `100-continue`.", "Leave the header out.";
 
