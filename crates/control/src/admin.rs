@@ -119,6 +119,13 @@ fn actor(by: Caller) -> Actor {
     Actor { principal: by.principal, scheme: by.scheme, client_ip: by.client_ip }
 }
 
+impl Caller {
+    /// As the authority knows it.
+    pub(crate) fn actor(&self) -> Actor {
+        actor(self.clone())
+    }
+}
+
 fn invalid(field: &str, problem: impl Into<String>) -> ActError {
     ActError::Invalid { field: field.to_owned(), problem: problem.into() }
 }

@@ -3,6 +3,7 @@
 use crate::health::Health;
 use crate::ports::{Admin, Applied, IpTest, Ledger, Witness};
 use crate::problem::Problem;
+use authority::oauth::OAuth;
 use base::code;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ const FOLLOWERS: usize = 16;
 pub struct Parts {
     /// The authority's use cases.
     pub admin: Arc<dyn Admin>,
+    /// The authority; without it there are neither clients nor accounts.
+    pub oauth: Option<Arc<OAuth>>,
     /// When the gate has taken up a change.
     pub applied: Arc<dyn Applied>,
     /// The ledger.
@@ -30,8 +33,8 @@ pub struct Parts {
     pub witness: Arc<dyn Witness>,
     /// The node's health.
     pub health: Arc<Health>,
-    /// The public keys of this node, a JWK set.
-    pub keys: Arc<serde_json::Value>,
+    /// The public keys of authority and node, a JWK set.
+    pub keys: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Renders the metrics as OpenMetrics text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -75,6 +78,11 @@ impl Api {
         tokio::time::timeout(APPLIED_TIMEOUT, self.applied.applied(seq))
             .await
             .map_err(|_| Problem::with(code::ACT_NOT_IN_FORCE, what))
+    }
+
+    /// The authority.
+    pub(crate) fn oauth(&self) -> Result<&Arc<OAuth>, Problem> {
+        self.oauth.as_ref().ok_or_else(|| Problem::new(code::API_NOT_FOUND))
     }
 
     pub(crate) fn query_slot(&self) -> Result<OwnedSemaphorePermit, Problem> {

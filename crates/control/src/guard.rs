@@ -23,15 +23,38 @@ use std::panic::AssertUnwindSafe;
 /// All that is answered over TCP to somebody who shows no credential, and why:
 /// health for load balancers, metrics for the scraper, public keys for upstreams, the description and the
 /// page for people; none holds a secret or anything personal.
-pub const PUBLIC_PATHS: [&str; 7] = [
+pub const PUBLIC_PATHS: [&str; 9] = [
     "/",
     "/assets/portcullis.css",
+    "/assets/setup.js",
+    "/assets/submit.js",
     "/livez",
     "/readyz",
     "/metrics",
     "/.well-known/jwks.json",
     "/api/openapi.json",
 ];
+/// The authority's endpoints and pages, which judge by themselves who asks.
+pub const AUTHORITY_PATHS: [&str; 16] = [
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    "/oauth/authorize",
+    "/oauth/decide",
+    "/oauth/par",
+    "/oauth/token",
+    "/oauth/introspect",
+    "/oauth/revoke",
+    "/oauth/userinfo",
+    "/oauth/device_authorization",
+    "/oauth/register",
+    "/oauth/logout",
+    "/oauth/logout/decide",
+    "/login",
+    "/device",
+    "/setup",
+];
+/// RFC 7592: below it stands one client's registration.
+const REGISTRATION: &str = "/oauth/register/";
 /// What is answered under any name: a load balancer asks by address.
 const ANY_HOST: [&str; 2] = ["/livez", "/readyz"];
 
@@ -75,11 +98,14 @@ pub(crate) fn admit(request: &Request, names: &Names) -> Result<(), Problem> {
     let path = request.uri().path();
     match request.extensions().get::<Via>() {
         Some(Via::Socket { .. }) => Ok(()),
-        Some(Via::Tcp { local }) => {
+        Some(Via::Tcp { local, .. }) => {
             if !ANY_HOST.contains(&path) {
                 host(request, names, *local)?;
             }
-            if PUBLIC_PATHS.contains(&path) {
+            if PUBLIC_PATHS.contains(&path)
+                || AUTHORITY_PATHS.contains(&path)
+                || path.strip_prefix(REGISTRATION).is_some_and(|id| !id.contains('/'))
+            {
                 Ok(())
             } else if path.starts_with("/api/") {
                 Err(Problem::with(

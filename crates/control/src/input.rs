@@ -35,6 +35,8 @@ pub(crate) enum Via {
     Tcp {
         /// Our address of the connection.
         local: SocketAddr,
+        /// Who is at the other end.
+        peer: SocketAddr,
     },
 }
 

@@ -15,6 +15,7 @@ mod api;
 mod guard;
 mod health;
 mod input;
+mod oauth;
 mod openapi;
 mod pages;
 pub mod ports;
@@ -25,8 +26,9 @@ mod time;
 pub mod views;
 
 pub use api::{Api, Parts};
-pub use guard::{Names, PUBLIC_PATHS};
+pub use guard::{AUTHORITY_PATHS, Names, PUBLIC_PATHS};
 pub use health::{Health, Up};
+pub use oauth::Issuer;
 pub use openapi::document;
 pub use problem::Problem;
 pub use routes::router;

@@ -225,7 +225,14 @@ fn word(words: &[&str]) -> Value {
 
 fn schemas() -> Value {
     let mut all = Map::new();
-    for part in [node_schemas(), key_schemas(), rule_schemas(), ledger_schemas()] {
+    for part in [
+        node_schemas(),
+        key_schemas(),
+        rule_schemas(),
+        client_schemas(),
+        user_schemas(),
+        ledger_schemas(),
+    ] {
         if let Value::Object(part) = part {
             all.extend(part);
         }
@@ -302,6 +309,59 @@ fn rule_schemas() -> Value {
             "list": text(), "verdict": word(&["allow", "deny", "none"]),
             "rule": maybe("string"), "source": maybe("string"),
         })),
+    })
+}
+
+fn client_schemas() -> Value {
+    let profile = || word(&["standard", "fapi2-security", "fapi2-message-signing"]);
+    json!({
+        "NewClient": object(&["name"], json!({
+            "name": text(), "grants": texts(), "redirect_uris": texts(),
+            "post_logout_redirect_uris": texts(), "scopes": texts(), "resources": texts(),
+            "auth": maybe("string"), "profile": profile(),
+            "pkce": word(&["required", "optional"]), "token_format": word(&["jwt", "opaque"]),
+            "refresh": { "type": ["string", "null"], "enum": ["rotate", "keep", null] },
+            "access_token_seconds": { "type": ["integer", "null"], "minimum": 10 },
+            "consent": maybe("boolean"), "jwks": maybe("object"), "jwks_uri": maybe("string"),
+            "application_type": maybe("string"), "dpop": { "type": "boolean" },
+            "backchannel_logout_uri": maybe("string"),
+        })),
+        "CreatedClient": answer(json!({ "client_id": text(), "client_secret": maybe("string") })),
+        "SecretRotation": object(&[], json!({
+            "overlap_seconds": { "type": ["integer", "null"], "minimum": 0 },
+        })),
+        "Client": answer(json!({
+            "client_id": text(), "name": text(), "profile": profile(),
+            "origin": word(&["admin", "file", "dynamic", "document"]), "auth": text(),
+            "grants": texts(), "redirect_uris": texts(), "scopes": texts(), "resources": texts(),
+            "pkce": word(&["required", "optional"]), "token_format": word(&["jwt", "opaque"]),
+            "refresh": word(&["rotate", "keep"]), "consent": { "type": "boolean" },
+            "secrets": number(), "created_at": moment(), "created_by": text(),
+            "disabled_at": maybe_moment(),
+        })),
+        "ClientList": list("clients", "Client"),
+        "Grade": answer(json!({
+            "client_id": text(), "rules": { "type": "array", "items": reference("GradeRule") },
+        })),
+        "GradeRule": answer(json!({
+            "source": text(), "section": text(), "text": text(),
+            "met": word(&["yes", "no", "not-applicable"]),
+        })),
+    })
+}
+
+fn user_schemas() -> Value {
+    json!({
+        "NewUser": object(&["email"], json!({
+            "email": text(), "name": maybe("string"), "roles": texts(),
+        })),
+        "CreatedUser": answer(json!({ "id": text(), "setup_url": maybe("string") })),
+        "User": answer(json!({
+            "id": text(), "email": text(), "email_verified": { "type": "boolean" },
+            "name": maybe("string"), "roles": texts(), "has_password": { "type": "boolean" },
+            "created_at": moment(), "created_by": text(), "disabled_at": maybe_moment(),
+        })),
+        "UserList": list("users", "User"),
     })
 }
 

@@ -2,9 +2,11 @@
 
 mod addresses;
 mod blocks;
+mod clients;
 mod keys;
 mod ledger;
 mod node;
+mod users;
 
 use crate::api::Api;
 use crate::openapi::Operation;
@@ -32,7 +34,14 @@ pub(crate) struct Endpoint {
 /// All endpoints. The router and the description are made from this one list.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     let resources =
-        [node::endpoints(), keys::endpoints(), blocks::endpoints(), addresses::endpoints()];
+        [
+            node::endpoints(),
+            keys::endpoints(),
+            blocks::endpoints(),
+            addresses::endpoints(),
+            clients::endpoints(),
+            users::endpoints(),
+        ];
     resources.into_iter().flatten().chain(ledger::endpoints()).collect()
 }
 

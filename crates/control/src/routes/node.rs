@@ -72,7 +72,7 @@ async fn metrics(State(api): State<Api>) -> Response {
 }
 
 async fn keys(State(api): State<Api>) -> Response {
-    json(StatusCode::OK, &*api.keys)
+    json(StatusCode::OK, &(api.keys)())
 }
 
 async fn description() -> Response {

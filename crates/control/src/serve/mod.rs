@@ -11,10 +11,11 @@ pub use tcp::serve_tcp;
 use crate::api::Api;
 use crate::guard::{Names, admit, caught, harden};
 use crate::input::Via;
+use crate::oauth::{Issuer, Tagged};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use base::limits::{REQUEST_HEAD_BYTES, REQUEST_HEADERS};
-use http::Request;
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -59,19 +60,27 @@ pub enum ServeError {
 #[derive(Clone)]
 struct Edge {
     api: Api,
+    issuer: Option<Issuer>,
     router: Router,
     names: Arc<Names>,
 }
 
 impl Edge {
-    fn new(api: Api, names: Names) -> Self {
-        let router = crate::router(api.clone());
-        Self { api, router, names: Arc::new(names) }
+    fn new(api: Api, issuer: Option<Issuer>, names: Names) -> Self {
+        let mut router = crate::router(api.clone());
+        if let Some(issuer) = &issuer {
+            router = router.merge(crate::oauth::routes(issuer.clone()));
+        }
+        Self { api, issuer, router, names: Arc::new(names) }
     }
 
     async fn answer(self, request: Request<Incoming>, via: Via) -> Response {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(via);
+        let id = self.issuer.as_ref().map(Issuer::next_id);
+        if let Some(id) = id {
+            request.extensions_mut().insert(Tagged(id));
+        }
         let mut response = match admit(&request, &self.names) {
             Ok(()) => {
                 let mut router = self.router;
@@ -84,6 +93,9 @@ impl Edge {
             Err(problem) => problem.into_response(),
         };
         harden(response.headers_mut());
+        if let Some(value) = id.and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
+            response.headers_mut().insert("x-request-id", value);
+        }
         response
     }
 }

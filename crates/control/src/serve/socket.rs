@@ -99,7 +99,7 @@ fn clear(path: &Path) -> Result<(), ServeError> {
 /// Serves the socket until `shutdown`. Who is neither root nor the gate's own user is turned away before a
 /// byte is read, and recorded.
 pub async fn serve_socket(socket: ControlSocket, api: Api, mut shutdown: Shutdown) {
-    let edge = Edge::new(api, Names::default());
+    let edge = Edge::new(api, None, Names::default());
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = Connections::new(edge.api.clone());
     loop {

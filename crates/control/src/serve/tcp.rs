@@ -4,6 +4,7 @@ use super::{ACCEPT_PAUSE, Connections, Edge, Shutdown, connection, stopped};
 use crate::api::Api;
 use crate::guard::Names;
 use crate::input::Via;
+use crate::oauth::Issuer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -15,9 +16,16 @@ const CONNECTIONS: usize = 1024;
 /// How long one connection may live, so that a peer who never reads cannot hold its place.
 const CONNECTION_AGE: Duration = Duration::from_secs(300);
 
-/// Serves `listener` until `shutdown`; asked under `names` only, health excepted.
-pub async fn serve_tcp(listener: TcpListener, api: Api, names: Names, mut shutdown: Shutdown) {
-    let edge = Edge::new(api, names);
+/// Serves `listener` until `shutdown`; asked under `names` only, health excepted. With `issuer` it serves the
+/// authority too.
+pub async fn serve_tcp(
+    listener: TcpListener,
+    api: Api,
+    issuer: Option<Issuer>,
+    names: Names,
+    mut shutdown: Shutdown,
+) {
+    let edge = Edge::new(api, issuer, names);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = Connections::new(edge.api.clone());
     loop {
@@ -30,12 +38,12 @@ pub async fn serve_tcp(listener: TcpListener, api: Api, names: Names, mut shutdo
             accepted = accepting => accepted,
         };
         match accepted {
-            Some((permit, Ok((stream, _)))) => {
+            Some((permit, Ok((stream, peer)))) => {
                 let Ok(local) = stream.local_addr() else { continue };
                 // Latency only; a socket that refuses it still works.
                 let _ = stream.set_nodelay(true);
                 let serving =
-                    connection(stream, edge.clone(), Via::Tcp { local }, shutdown.clone());
+                    connection(stream, edge.clone(), Via::Tcp { local, peer }, shutdown.clone());
                 connections.spawn(permit, async move {
                     let _ = tokio::time::timeout(CONNECTION_AGE, serving).await;
                 });

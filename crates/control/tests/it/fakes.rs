@@ -333,12 +333,13 @@ pub(crate) fn world_of(authority: Arc<dyn Admin>) -> World {
     let health = Arc::new(Health::starting());
     let api = Api::new(Parts {
         admin: authority,
+        oauth: None,
         applied: Arc::new(FakeApplied),
         ledger: ledger.clone(),
         ip_test: Arc::new(FakeIps),
         witness: witness.clone(),
         health: health.clone(),
-        keys: Arc::new(serde_json::json!({ "keys": [] })),
+        keys: Arc::new(|| serde_json::json!({ "keys": [] })),
         metrics: Arc::new(|| "portcullis_up 1\n".to_owned()),
     });
     World { admin: Arc::default(), ledger, witness, health, api }

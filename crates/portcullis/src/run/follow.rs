@@ -1,7 +1,9 @@
 //! Following the store: changes into the gate's state, outbox rows into the ledger, dead nodes' rows adopted.
 
+use super::own;
 use super::state::{Loaded, State};
 use audit::Ledger;
+use authority::oauth::OAuth;
 use authority::{Outbox, Snapshots};
 use base::{Clock, NodeId, code};
 use control::Health;
@@ -40,34 +42,55 @@ pub(super) async fn load(
     Ok((loaded, Follower::new(store.clone(), clock.clone(), cursor)))
 }
 
+async fn reload(
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    oauth: &OAuth,
+) -> Result<(Loaded, Follower), String> {
+    // The place in the feed comes first: what changes meanwhile is heard of again.
+    let loaded = load(store, clock).await?;
+    oauth.start().await.map_err(|error| error.to_string())?;
+    Ok(loaded)
+}
+
 /// Applies the feed for as long as the node runs.
 pub(super) async fn feed(
     store: Store,
     mut follower: Follower,
-    (state, applied): (Arc<State>, Arc<Applied>),
+    (state, applied, oauth): (Arc<State>, Arc<Applied>, Arc<OAuth>),
     (clock, contact): (Arc<dyn Clock>, Arc<std::sync::Mutex<Contact>>),
 ) {
+    let mut lost = false;
     loop {
-        match follower.next().await {
-            Step::Changes(batch) => {
-                state.apply(&batch.changes);
-                applied.mark(&batch);
-            }
-            Step::Lost => {
-                let loading = applied.loading();
-                match load(&store, &clock).await {
-                    Ok((loaded, next)) => {
-                        state.reload(loaded);
-                        applied.loaded(&loading);
-                        follower = next;
-                        *contact.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                            follower.contact();
+        // What the authority could not take up (the store fell silent in between) makes it load everything again.
+        if !lost {
+            lost = match follower.next().await {
+                Step::Changes(batch) => {
+                    state.apply(&batch.changes);
+                    let taken = own::changed(&oauth, &state, &batch.changes).await;
+                    if taken.is_ok() {
+                        applied.mark(&batch);
                     }
-                    Err(why) => {
-                        tracing::error!(why, "the state cannot be loaded again");
-                        tokio::time::sleep(AGAIN).await;
-                    }
+                    taken.is_err()
                 }
+                Step::Lost => true,
+            };
+            continue;
+        }
+        let loading = applied.loading();
+        match reload(&store, &clock, &oauth).await {
+            Ok((loaded, next)) => {
+                own::hand_over_keys(&oauth, &state);
+                state.reload(loaded);
+                applied.loaded(&loading);
+                follower = next;
+                *contact.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                    follower.contact();
+                lost = false;
+            }
+            Err(why) => {
+                tracing::error!(why, "the state cannot be loaded again");
+                tokio::time::sleep(AGAIN).await;
             }
         }
     }

@@ -8,6 +8,7 @@ mod follow;
 mod issuers;
 mod ledger;
 mod names;
+mod own;
 mod reload;
 mod start;
 mod state;
@@ -16,6 +17,7 @@ use crate::cli::{Exit, UpArgs};
 use crate::config::{self, Config};
 use audit::Ledger;
 use authority::Authority;
+use authority::oauth::OAuth;
 use base::{Clock, NodeId, code};
 use control::{Api, ControlSocket, Health, Names, Parts, Up};
 use events::Events;
@@ -134,6 +136,10 @@ struct Running {
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
     node: NodeId,
+    oauth: Arc<OAuth>,
+    pepper: Arc<authority::Pepper>,
+    /// The node's own public key, a JWK: it signs assertions.
+    node_key: Arc<serde_json::Value>,
 }
 
 async fn run(
@@ -148,17 +154,24 @@ async fn run(
     let socket = ControlSocket::open(&data).map_err(text)?;
     let tcp = start::control_port(config.server.control).await?;
     let opened = start::open(&config, &data).await?;
-    let Started { running, store, follower, authority, keys, resolve } =
+    let Started { running, store, follower, authority, resolve } =
         start::start(&config, opened).await?;
     let applied = Arc::new(store::Applied::new());
     let health = Arc::new(Health::starting());
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let api = api(&running, (authority, keys), (&applied, &health), data.join("ledger"));
+    let api = api(&running, authority, (&applied, &health), data.join("ledger"));
+    let issuer = control::Issuer::new(
+        running.oauth.clone(),
+        config.authority.name.clone(),
+        running.clock.clone(),
+        running.node,
+    )
+    .map_err(text)?;
     let up = ready(&running.gate, &tcp)?;
     let names = Names::new([config.server.public_url.as_str(), up.control.as_str()]);
     let servers = [
         tokio::spawn(control::serve_socket(socket, api.clone(), stopped.clone())),
-        tokio::spawn(control::serve_tcp(tcp, api, names, stopped)),
+        tokio::spawn(control::serve_tcp(tcp, api, Some(issuer), names, stopped)),
     ];
     let watch = (config.server.stale_limit, health.clone(), up.clone());
     background(&running, (store.clone(), follower), applied, watch);
@@ -187,19 +200,23 @@ async fn run(
 /// The control plane's edge over everything.
 fn api(
     running: &Running,
-    (authority, keys): (Arc<Authority>, Arc<serde_json::Value>),
+    authority: Arc<Authority>,
     (applied, health): (&Arc<store::Applied>, &Arc<Health>),
     ledger: PathBuf,
 ) -> Api {
     let (state, clock) = (running.state.clone(), running.clock.clone());
     Api::new(Parts {
         admin: authority,
+        oauth: Some(running.oauth.clone()),
         applied: Arc::new(answers::InForce(applied.clone())),
         ledger: Arc::new(ledger::Reads::new(ledger, clock.clone())),
         ip_test: Arc::new(answers::Lists { state, clock }),
         witness: Arc::new(answers::Seen(running.events.clone())),
         health: health.clone(),
-        keys,
+        keys: {
+            let (oauth, node_key) = (running.oauth.clone(), running.node_key.clone());
+            Arc::new(move || start::published(&oauth, &node_key))
+        },
         metrics: {
             let (metrics, ledger) = (running.metrics.clone(), running.ledger.clone());
             Arc::new(move || ledger::metrics(&metrics, &ledger))
@@ -220,9 +237,10 @@ fn background(
     tokio::spawn(follow::feed(
         store.clone(),
         follower,
-        (state.clone(), applied),
+        (state.clone(), applied, running.oauth.clone()),
         (clock.clone(), contact.clone()),
     ));
+    tokio::spawn(own::tick(running.oauth.clone(), state.clone()));
     tokio::spawn(follow::watch(state.clone(), clock.clone(), contact, watch));
     tokio::spawn(follow::drain(store.clone(), running.ledger.clone(), node, clock.clone()));
     tokio::spawn(follow::live(store, node, clock));

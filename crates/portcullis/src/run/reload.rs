@@ -1,6 +1,6 @@
 //! Hot reload: on SIGHUP and when the file changes. A file with mistakes changes nothing.
 
-use super::{Running, access_log, compile};
+use super::{Running, access_log, compile, own};
 use crate::config::Config;
 use base::{Outcome, code};
 use std::collections::HashMap;
@@ -185,9 +185,13 @@ fn try_reload(
     // Whoever moves the access log away says so by SIGHUP: it is opened anew.
     let log =
         (asked || next.log.access != before.log.access).then(|| access_log(&next)).transpose()?;
+    let clients = own::clients(&next, &running.pepper)?;
     running.gate.reload(&compiled.listeners).map_err(|error| error.to_string())?;
     running.issuers.configure(&next.issuers);
+    running.oauth.configure(own::settings(&next));
+    running.oauth.declare(clients).map_err(|error| error.to_string())?;
     running.state.configure(compiled.policy, compiled.lists);
+    own::hand_over_keys(&running.oauth, &running.state);
     if let Some(log) = log {
         running.gate.replace_log(log);
     }

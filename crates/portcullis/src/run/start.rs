@@ -3,12 +3,13 @@
 use super::compile::{self, Compiled};
 use super::events::Events;
 use super::state::State;
-use super::{Failure, Running, access_log, follow, issuers, text};
+use super::{Failure, Running, access_log, follow, issuers, own, text};
 use crate::config::{self, Config};
 use access::limit::Limiter;
 use access::schemes::{Tools, api_key};
 use access::verified::Fingerprints;
 use audit::{Ledger, LedgerOptions, Recorder};
+use authority::oauth::OAuth;
 use authority::{Authority, Keyring};
 use base::{Clock, Resolve, Secret, SystemClock};
 use gateway::{Gate, GateParts, Metrics};
@@ -36,8 +37,6 @@ pub(super) struct Started {
     pub(super) store: Store,
     pub(super) follower: Follower,
     pub(super) authority: Arc<Authority>,
-    /// The public keys of this node, a JWK set.
-    pub(super) keys: Arc<serde_json::Value>,
     pub(super) resolve: Arc<dyn Resolve>,
 }
 
@@ -73,14 +72,30 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
     let resolve: Arc<dyn Resolve> = Arc::new(outbound::DnsResolve::system().map_err(text)?);
     let fetch = Arc::new(outbound::HttpFetch::new(resolve.clone(), None).map_err(text)?);
     let signer = Arc::new(assertion_signer(&keyring.identity.seed)?);
-    let keys = Arc::new(serde_json::json!({ "keys": [signer.key().public().to_json()] }));
+    let node_key = Arc::new(serde_json::Value::Object(signer.key().public().to_json()));
+    let pepper = Arc::new(keyring.pepper);
+    let registry = Arc::new(store.clone());
+    let own = authority::oauth::Parts {
+        store: registry.clone(),
+        audit: registry.clone(),
+        evidence: Arc::new(own::ToLedger(ledger.clone())),
+        clock: clock.clone(),
+        pepper: pepper.clone(),
+        sealer: Arc::new(keyring.sealer),
+        fetch: fetch.clone(),
+        node,
+    };
+    let oauth = Arc::new(OAuth::new(own, own::settings(config)));
+    oauth.declare(own::clients(config, &pepper)?).map_err(text)?;
+    oauth.start().await.map_err(text)?;
+    own::hand_over_keys(&oauth, &state);
     let issuers = Arc::new(issuers::Issuers::new(fetch, clock.clone(), events.clone()));
     issuers.configure(&config.issuers);
     let parts = GateParts {
         snapshots: state.snapshots.clone(),
         tools: Tools {
             fingerprints: Fingerprints::new().map_err(text)?,
-            pepper: api_key::Pepper::new(keyring.pepper.bytes()),
+            pepper: api_key::Pepper::new(pepper.bytes()),
         },
         counters: Arc::new(Limiter::new()),
         lookups: Arc::new(issuers::Port(issuers.clone())),
@@ -95,11 +110,30 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
         recorders,
     };
     let gate = Arc::new(Gate::start(parts, &listeners).map_err(text)?);
-    let registry = Arc::new(store.clone());
-    let authority =
-        Arc::new(Authority::new(registry, clock.clone(), Arc::new(keyring.pepper), node));
-    let running = Running { gate, state, issuers, metrics, events, ledger, clock, node };
-    Ok(Started { running, store, follower, authority, keys, resolve })
+    let authority = Arc::new(Authority::new(registry, clock.clone(), pepper.clone(), node));
+    let running = Running {
+        gate,
+        state,
+        issuers,
+        metrics,
+        events,
+        ledger,
+        clock,
+        node,
+        oauth,
+        pepper,
+        node_key,
+    };
+    Ok(Started { running, store, follower, authority, resolve })
+}
+
+/// The keys at `/.well-known/jwks.json`: those that sign tokens, and the node's own, which signs assertions.
+pub(super) fn published(oauth: &OAuth, node_key: &serde_json::Value) -> serde_json::Value {
+    let mut set = oauth.jwks();
+    if let Some(keys) = set.get_mut("keys").and_then(serde_json::Value::as_array_mut) {
+        keys.push(node_key.clone());
+    }
+    set
 }
 
 async fn open_store(config: &Config, data: &Path, clock: &dyn Clock) -> Result<Store, Failure> {

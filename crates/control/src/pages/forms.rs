@@ -1,0 +1,130 @@
+//! The pages on which people sign in, agree and decide. Templates lie in `templates/`; what they show is escaped
+//! by their engine.
+
+use super::{Page, origin_of};
+use askama::Template;
+use http::StatusCode;
+
+/// What a person is told of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClientView {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where it lives, if that is known.
+    pub(crate) host: Option<String>,
+    /// It made itself known; nobody here has looked at it.
+    pub(crate) unverified: bool,
+}
+
+/// A scope in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ScopeView {
+    pub(crate) name: String,
+    pub(crate) words: String,
+}
+
+/// One RFC 9396 authorization detail, as facts in the order in which they came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DetailView {
+    pub(crate) kind: String,
+    pub(crate) facts: Vec<(String, String)>,
+}
+
+/// Asks for e-mail and password.
+#[derive(Debug, Template)]
+#[template(path = "login.html")]
+pub(crate) struct Login {
+    pub(crate) brand: String,
+    pub(crate) client: Option<ClientView>,
+    /// Why the person is asked again.
+    pub(crate) reason: Option<String>,
+    pub(crate) csrf: String,
+    pub(crate) proceed: String,
+    pub(crate) email: String,
+    pub(crate) error: Option<String>,
+}
+
+/// Asks whether a client may.
+#[derive(Debug, Template)]
+#[template(path = "consent.html")]
+pub(crate) struct Consent {
+    pub(crate) brand: String,
+    pub(crate) client: ClientView,
+    pub(crate) account: String,
+    pub(crate) redirect_host: String,
+    pub(crate) scopes: Vec<ScopeView>,
+    pub(crate) resources: Vec<String>,
+    pub(crate) details: Vec<DetailView>,
+    pub(crate) csrf: String,
+    pub(crate) proceed: String,
+}
+
+/// Asks for the code that a device shows.
+#[derive(Debug, Template)]
+#[template(path = "device.html")]
+pub(crate) struct Device {
+    pub(crate) brand: String,
+    pub(crate) code: String,
+    pub(crate) error: Option<String>,
+}
+
+/// Asks whether a device may.
+#[derive(Debug, Template)]
+#[template(path = "device_consent.html")]
+pub(crate) struct DeviceConsent {
+    pub(crate) brand: String,
+    pub(crate) client: ClientView,
+    pub(crate) account: String,
+    pub(crate) code: String,
+    pub(crate) scopes: Vec<ScopeView>,
+    pub(crate) csrf: String,
+}
+
+/// Takes the first password of an account.
+#[derive(Debug, Template)]
+#[template(path = "setup.html")]
+pub(crate) struct Setup {
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    pub(crate) code: String,
+    pub(crate) error: Option<String>,
+}
+
+/// Asks whether to sign out.
+#[derive(Debug, Template)]
+#[template(path = "logout.html")]
+pub(crate) struct Logout {
+    pub(crate) brand: String,
+    pub(crate) account: String,
+    pub(crate) client: Option<String>,
+    pub(crate) csrf: String,
+    pub(crate) proceed: String,
+}
+
+/// Says something, and at most one way on.
+#[derive(Debug, Template)]
+#[template(path = "message.html")]
+pub(crate) struct Message {
+    pub(crate) brand: String,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    pub(crate) fix: Option<String>,
+    pub(crate) link: Option<(String, String)>,
+    pub(crate) request_id: Option<String>,
+}
+
+/// Takes an answer on to a client by POST (OAuth 2.0 Form Post Response Mode).
+#[derive(Debug, Template)]
+#[template(path = "form_post.html")]
+pub(crate) struct FormPost {
+    pub(crate) brand: String,
+    pub(crate) action: String,
+    pub(crate) host: String,
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+/// A rendered page. `goes_to` is where its form may end up after redirects: browsers hold all of them to the
+/// policy's `form-action` (CSP 3 §6.4.1).
+pub(crate) fn page(status: StatusCode, template: &impl Template, goes_to: Option<&str>) -> Page {
+    Page { status, html: template.render(), goes_to: goes_to.and_then(origin_of) }
+}

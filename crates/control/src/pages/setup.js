@@ -1,0 +1,7 @@
+// The link's secret stands behind its #, which browsers do not send; it goes into the form and out of the address.
+const secret = location.hash.slice(1);
+if (secret) {
+  document.getElementById("code").value = secret;
+  document.getElementById("code-field").hidden = true;
+  history.replaceState(null, "", location.pathname);
+}
