@@ -2,6 +2,7 @@
 
 use crate::both_engines;
 use crate::rig::{Rig, START, created, event, key};
+use authority::oauth::records::Revocation;
 use authority::{
     Block, Change, Cursor, IpEntry, KeyId, KeyRecord, KeyStore as _, SnapshotSink, Snapshots as _,
 };
@@ -24,6 +25,7 @@ pub(crate) struct Sink {
     pub(crate) keys: Vec<KeyRecord>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) ips: Vec<IpEntry>,
+    pub(crate) revocations: Vec<Revocation>,
 }
 
 impl SnapshotSink for Sink {
@@ -39,7 +41,9 @@ impl SnapshotSink for Sink {
     fn ip(&mut self, entry: IpEntry) {
         self.ips.push(entry);
     }
-    fn revocation(&mut self, _: authority::oauth::records::Revocation) {}
+    fn revocation(&mut self, revocation: Revocation) {
+        self.revocations.push(revocation);
+    }
 }
 
 pub(crate) async fn changes(follower: &mut Follower) -> store::Batch {

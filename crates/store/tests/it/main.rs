@@ -12,6 +12,7 @@
 mod contract;
 mod faults;
 mod following;
+mod oauth;
 mod postgres;
 mod rig;
 mod schema;
