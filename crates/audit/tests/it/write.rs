@@ -311,6 +311,43 @@ fn a_segment_of_more_events_than_can_be_counted_is_refused() {
     assert!(!verify(dir.path()).unwrap().ok);
 }
 
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    for file in files(from) {
+        let copy = to.join(file.strip_prefix(from).unwrap());
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::copy(&file, copy).unwrap();
+    }
+}
+
+/// As after `kill -9`: tiles that waited to be written together are gone, and come back from the segments.
+#[test]
+fn what_a_kill_leaves_behind_is_whole_after_the_next_start() {
+    let (dir, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let small = |dir: &std::path::Path| audit::LedgerOptions {
+        segment_bytes: 100_000,
+        ..options(dir, Arc::new(RealDisk))
+    };
+    let (ledger, recorders) = Ledger::open(small(dir.path()), 1).unwrap();
+    for n in 0..3000 {
+        recorders[0].record(allow(n));
+        if n % 100 == 99 {
+            wait(recorders[0].record_synced(allow(10_000 + n))).unwrap();
+        }
+    }
+    copy(dir.path(), killed.path());
+    assert!(files(&killed.path().join("segments")).len() > 4);
+    ledger.close().unwrap();
+    assert!(verify(dir.path()).unwrap().ok);
+    let (ledger, _recorders) = Ledger::open(small(killed.path()), 1).unwrap();
+    assert_eq!(ledger.cut(), Some(3030));
+    ledger.close().unwrap();
+    let report = verify(killed.path()).unwrap();
+    assert!(report.ok && report.entries == 3031, "{:?}", report.problems);
+    for n in 0..11 {
+        assert!(killed.path().join(format!("tile/0/{n:03}")).exists(), "tile {n}");
+    }
+}
+
 #[test]
 fn a_flood_of_denials_is_folded() {
     let disk = SimulatedDisk::new();
