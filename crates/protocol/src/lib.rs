@@ -17,6 +17,7 @@ pub mod apikey;
 pub mod b64;
 pub mod bearer;
 pub mod challenge;
+pub mod dpop;
 mod error;
 pub mod json;
 pub mod jwk;

@@ -7,7 +7,7 @@
 pub use crate::algorithm::{Algorithm, AlgorithmFault, AlgorithmSet};
 
 use crate::error::JwtError;
-use crate::jwk::KeySet;
+use crate::jwk::{Key, KeySet};
 use crate::{b64, json};
 use serde_json::Value;
 
@@ -106,6 +106,24 @@ impl<'a> Compact<'a> {
     /// As there.
     pub fn verify(&self, keys: &KeySet, allowed: AlgorithmSet) -> Result<(), JwtError> {
         verify(self, keys, allowed)
+    }
+
+    /// Verifies with this one key, whatever `kid` says: for proofs, which bring their key (RFC 9449 §4.2).
+    ///
+    /// # Errors
+    /// `AlgorithmRefused`, `UnknownKey` (one that does not fit the algorithm), `BadSignature`.
+    pub(crate) fn verify_with(&self, key: &Key, allowed: AlgorithmSet) -> Result<(), JwtError> {
+        let algorithm = self.header.algorithm;
+        if !allowed.contains(algorithm) {
+            return Err(JwtError::AlgorithmRefused(AlgorithmFault::NotAllowed));
+        }
+        if !key.fits(algorithm) {
+            return Err(JwtError::UnknownKey);
+        }
+        match key.material().verifies(algorithm, self.signing_input, &self.signature) {
+            true => Ok(()),
+            false => Err(JwtError::BadSignature),
+        }
     }
 
     /// The payload. Nothing vouches for it before [`verify`].

@@ -16,6 +16,7 @@ pub mod metadata;
 pub mod params;
 pub mod pkce;
 pub mod redirect;
+pub mod request_object;
 mod scope;
 pub mod token_response;
 pub mod uri;
