@@ -6,7 +6,7 @@
 //! - An attempt counts as a failure from its beginning until it is forgiven: any number at once gain nothing.
 
 use base::UnixMs;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -137,6 +137,28 @@ impl Throttle {
                 table.put(*key, Entry { failures, until: entry.last, ..entry });
             }
         }
+    }
+}
+
+/// Keys that were right of late, in this process; as bounded as the failures.
+#[derive(Debug, Default)]
+pub(crate) struct Known(Mutex<(HashSet<Key>, HashSet<Key>)>);
+
+impl Known {
+    /// Remembers a key.
+    pub(crate) fn insert(&self, key: Key) {
+        let mut both = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (young, old) = &mut *both;
+        if young.len() >= GENERATION {
+            *old = std::mem::take(young);
+        }
+        young.insert(key);
+    }
+
+    /// Whether it is remembered.
+    pub(crate) fn contains(&self, key: &Key) -> bool {
+        let both = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        both.0.contains(key) || both.1.contains(key)
     }
 }
 

@@ -14,7 +14,7 @@ use super::secrets::{self, Purpose};
 use super::users::email;
 use super::{OAuth, Origin};
 use crate::error::Error;
-use crate::factors::throttle::{Key, Rule, Throttle, TooEarly};
+use crate::factors::throttle::{Key, Known, Rule, Throttle, TooEarly};
 use crate::factors::{Verdict, password};
 use base::{Outcome, Secret, base62, code};
 use std::net::IpAddr;
@@ -60,6 +60,8 @@ const NETWORK: Rule = Rule {
 pub(crate) struct People {
     pub(crate) pool: password::Pool,
     pub(crate) throttle: Throttle,
+    /// From which networks people have signed in of late.
+    known: Known,
     pub(crate) logouts: Logouts,
 }
 
@@ -120,7 +122,11 @@ impl OAuth {
         // What is no address has no account, and costs the same.
         let address = email(&ask.email).unwrap_or_default();
         let keys = self.guess_keys(&address, origin.client_ip);
-        let counted = [(keys.pair, PAIR), (keys.account, ACCOUNT), (keys.network, NETWORK)];
+        let mut counted = vec![(keys.pair, PAIR), (keys.network, NETWORK)];
+        // WHY: strangers who guess from everywhere must not delay the person at home.
+        if !self.people.known.contains(&keys.pair) {
+            counted.push((keys.account, ACCOUNT));
+        }
         if let Err(early) = self.people.throttle.attempt(&counted, self.parts.clock.now()) {
             return self.too_early(early, origin).await.map(Err);
         }
@@ -139,6 +145,7 @@ impl OAuth {
         match user {
             Some(user) if verdict == Verdict::Accepted && user.disabled_at.is_none() => {
                 self.people.throttle.forgive(&[keys.pair, keys.account], &[keys.network]);
+                self.people.known.insert(keys.pair);
                 let old = ask.session.as_ref();
                 self.begin_session(&user, &[password::AMR], old, origin).await.map(Ok)
             }
@@ -307,3 +314,6 @@ pub(crate) fn network(from: Option<IpAddr>) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

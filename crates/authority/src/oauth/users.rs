@@ -433,3 +433,6 @@ fn roles(given: &[String]) -> Result<Vec<String>, Error> {
 fn missing(id: &str) -> Error {
     Error::NotFound { what: "user", id: id.escape_default().take(64).collect() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Signing in: fixation, delays, enumeration.
+
+use super::*;
+use crate::oauth::fixture::{World, actor, origin, world};
+use crate::oauth::users::CreateUser;
+use base::Code;
+
+const PASSWORD: &str = "four words are long enough";
+const ANN: &str = "ann@example.com";
+
+async fn stage() -> World {
+    let world = world().await;
+    for (email, name) in [(ANN, "Ann"), ("bob@example.com", "Bob")] {
+        let ask = CreateUser {
+            email: email.to_owned(),
+            name: Some(name.to_owned()),
+            roles: vec![],
+            password: Some(Secret::new(PASSWORD.to_owned())),
+        };
+        world.oauth.create_user(&actor(), ask).await.unwrap();
+    }
+    world.events();
+    world
+}
+
+async fn sign_in(
+    world: &World,
+    email: &str,
+    password: &str,
+    session: Option<&SessionText>,
+    from: &str,
+) -> Result<SignedIn, SignInRefused> {
+    let ask = SignIn {
+        email: email.to_owned(),
+        password: Secret::new(password.to_owned()),
+        session: session.cloned(),
+    };
+    let origin = Origin { client_ip: Some(from.parse().unwrap()), ..origin() };
+    world.oauth.sign_in(ask, &origin).await.unwrap()
+}
+
+fn codes(world: &World) -> Vec<Code> {
+    world.events().into_iter().map(|event| event.code).collect()
+}
+
+#[tokio::test]
+async fn no_fixation_each_sign_in_brings_a_new_text() {
+    let world = stage().await;
+    let planted = Purpose::Session.fresh().unwrap();
+    let first = sign_in(&world, ANN, PASSWORD, Some(&planted), "192.0.2.1").await.unwrap();
+    assert_ne!(first.text, planted);
+    assert!(world.oauth.current(Some(&planted)).await.unwrap().is_none());
+    world.after(60);
+    let second = sign_in(&world, ANN, PASSWORD, Some(&first.text), "192.0.2.1").await.unwrap();
+    assert_ne!(second.text, first.text);
+    assert_eq!(second.session.id, first.session.id);
+    assert_eq!(second.session.auth_time, world.now());
+    assert!(world.oauth.current(Some(&first.text)).await.unwrap().is_none());
+    let current = world.oauth.current(Some(&second.text)).await.unwrap().unwrap();
+    assert_eq!((current.user.email.as_str(), current.session.amr.as_slice()), (ANN, ["pwd".to_owned()].as_slice()));
+}
+
+#[tokio::test]
+async fn another_person_in_the_same_browser_gets_another_session() {
+    let world = stage().await;
+    let ann = sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    let bob =
+        sign_in(&world, "bob@example.com", PASSWORD, Some(&ann.text), "192.0.2.1").await.unwrap();
+    assert_ne!(bob.session.id, ann.session.id);
+    assert!(world.oauth.current(Some(&ann.text)).await.unwrap().is_none());
+    assert_eq!(codes(&world), [code::LOGIN, code::LOGOUT, code::LOGIN]);
+}
+
+#[tokio::test]
+async fn a_session_ends_at_its_time_and_by_sign_out() {
+    let world = stage().await;
+    let ann = sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    let other = sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    assert!(world.oauth.sign_out(&ann.text, &origin()).await.unwrap());
+    assert!(!world.oauth.sign_out(&ann.text, &origin()).await.unwrap());
+    assert!(world.oauth.current(Some(&other.text)).await.unwrap().is_some());
+    world.after(12 * 3600);
+    assert!(world.oauth.current(Some(&other.text)).await.unwrap().is_none());
+    let debug = format!("{other:?}");
+    assert!(!debug.contains("pcs_"), "{debug}");
+}
+
+#[tokio::test]
+async fn unknown_people_and_wrong_passwords_get_the_same_words_and_one_event_each() {
+    let world = stage().await;
+    for (email, password) in [
+        (ANN, "not the right password"),
+        ("nobody@example.com", PASSWORD),
+        ("no address at all", PASSWORD),
+        ("", ""),
+    ] {
+        let refused = sign_in(&world, email, password, None, "192.0.2.9").await;
+        assert_eq!(refused.unwrap_err(), SignInRefused::Wrong, "{email}");
+        assert_eq!(codes(&world), [code::LOGIN_FAILED], "{email}");
+    }
+}
+
+#[tokio::test]
+async fn delays_grow_alike_for_accounts_that_are_not_there() {
+    let world = stage().await;
+    for email in [ANN, "nobody@example.com"] {
+        let from = if email == ANN { "192.0.2.1" } else { "192.0.2.2" };
+        for _ in 0..6 {
+            let refused = sign_in(&world, email, "wrong", None, from).await.unwrap_err();
+            assert_eq!(refused, SignInRefused::Wrong);
+        }
+        world.events();
+        for _ in 0..3 {
+            let refused = sign_in(&world, email, PASSWORD, None, from).await.unwrap_err();
+            assert_eq!(refused, SignInRefused::TooEarly(Duration::from_secs(1)), "{email}");
+        }
+        // One record for the delay, however often somebody knocks.
+        assert_eq!(codes(&world), [code::LOGIN_FAILED]);
+    }
+}
+
+#[tokio::test]
+async fn strangers_never_lock_a_person_out_for_good() {
+    let world = stage().await;
+    // From many networks: the account's own delay grows to its longest and no further.
+    for n in 0..60 {
+        let from = format!("198.51.100.{n}");
+        let _ = sign_in(&world, ANN, "wrong", None, &from).await;
+    }
+    let SignInRefused::TooEarly(wait) =
+        sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap_err()
+    else {
+        panic!("it is delayed")
+    };
+    assert!(wait <= Duration::from_secs(30));
+    world.after(wait.as_secs() + 1);
+    sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    // Success forgives.
+    sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_network_in_which_the_person_has_signed_in_keeps_its_way() {
+    let world = stage().await;
+    sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    for n in 0..60 {
+        let from = format!("198.51.100.{n}");
+        let _ = sign_in(&world, ANN, "wrong", None, &from).await;
+    }
+    assert!(sign_in(&world, ANN, PASSWORD, None, "192.0.2.2").await.is_err());
+    sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+}
+
+#[tokio::test]
+async fn csrf_tokens_belong_to_one_cookie_and_one_form() {
+    let world = stage().await;
+    let cookie = Secret::new("cookie".to_owned());
+    let token = world.oauth.csrf(&cookie, "login");
+    assert!(world.oauth.csrf_holds(&cookie, "login", &token));
+    assert!(!world.oauth.csrf_holds(&cookie, "consent", &token));
+    assert!(!world.oauth.csrf_holds(&Secret::new("other".to_owned()), "login", &token));
+    for bad in ["", "AAAA", &token[1..], &format!("{token}A")] {
+        assert!(!world.oauth.csrf_holds(&cookie, "login", bad), "{bad}");
+    }
+}
+
+#[test]
+fn a_network_is_an_address_or_a_subscriber() {
+    let of = |text: &str| network(Some(text.parse().unwrap()));
+    assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
+    assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+    assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+}
