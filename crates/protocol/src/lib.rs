@@ -2,7 +2,8 @@
 //!
 //! Owns: the strict readers of base64url, JSON, JWK, JWS and JWT, of introspection and discovery
 //! documents, of the `Authorization` header and of API keys; the signing of our own tokens; the text of
-//! `WWW-Authenticate`.
+//! `WWW-Authenticate`; the pure part of an authorization server: requests, client authentication, metadata,
+//! DPoP, the claims of every token.
 //!
 //! Never does: read a clock, the network or a store. Time comes in as an argument, key sets as bytes.
 //!

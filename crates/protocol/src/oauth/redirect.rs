@@ -10,22 +10,6 @@
 use super::uri::{Uri, is_loopback, is_loopback_address};
 use serde::{Deserialize, Serialize};
 
-/// Schemes that a browser runs or opens by itself, whoever registers them.
-const FORBIDDEN: [&str; 12] = [
-    "javascript",
-    "data",
-    "vbscript",
-    "blob",
-    "file",
-    "filesystem",
-    "about",
-    "mailto",
-    "tel",
-    "ws",
-    "wss",
-    "view-source",
-];
-
 /// What kind of client it is (OpenID Connect Registration §2, `application_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,9 +74,10 @@ pub fn validate(uri: &str, application: ApplicationType) -> Result<(), RedirectF
             false => Err(RedirectFault::Insecure),
         };
     }
-    // RFC 8252 §7.1: a private-use scheme is a domain name in reverse, so it has a dot.
+    // RFC 8252 §7.1, §8.4: a private-use scheme is a domain name in reverse, so it has a dot. None of those
+    // that a browser runs or opens by itself (javascript, data, file, blob, …) has one.
     let private = application == ApplicationType::Native && parsed.scheme.contains('.');
-    match private && !FORBIDDEN.iter().any(|scheme| parsed.is(scheme)) {
+    match private {
         true => Ok(()),
         false => Err(RedirectFault::Scheme),
     }
@@ -204,6 +189,9 @@ mod tests {
             ("https://*.example/cb", Web, Err(RedirectFault::Wildcard)),
             ("https://app.example/a/../cb", Web, Err(RedirectFault::DotSegments)),
             ("https://app.example/%2e%2E/cb", Web, Err(RedirectFault::DotSegments)),
+            ("https://good.example%40evil.example/cb", Web, Err(RedirectFault::Syntax)),
+            ("http://localhost%2eevil.example/cb", Web, Err(RedirectFault::Syntax)),
+            ("vbscript:x", Native, Err(RedirectFault::Scheme)),
             ("https:///cb", Web, Err(RedirectFault::Syntax)),
             ("https:cb", Web, Err(RedirectFault::Syntax)),
             ("/cb", Web, Err(RedirectFault::Syntax)),

@@ -125,7 +125,11 @@ impl<'a> Authority<'a> {
         };
         let fits = match host.strip_prefix('[') {
             Some(address) => address.strip_suffix(']')?.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => !host.contains(['[', ']']),
+            // WHY: RFC 3986 §3.2.2 allows escapes and more; a name that DNS can have does not, and what a
+            // browser makes of the rest is not what a person reads.
+            None => {
+                host.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_'))
+            }
         };
         fits.then_some(Self { user, host, port })
     }
@@ -247,6 +251,10 @@ mod tests {
             "https://a/b#c#d",
             "https://\u{e4}.example/",
             "https://a@b@c/",
+            "https://a%40b/",
+            "https://a%2e/",
+            "https://a,b/",
+            "https://a!/",
             "https://a/\"",
         ] {
             assert_eq!(Uri::parse(bad), None, "{bad}");

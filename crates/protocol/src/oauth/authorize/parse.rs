@@ -27,11 +27,10 @@ pub(super) fn request(params: &Params) -> Result<AuthorizationRequest, RequestFa
         code_challenge: code_challenge(params)?,
         prompt: prompt(params)?,
         max_age: max_age(params)?,
-        acr_values: list(params, "acr_values", |c| c.is_ascii_graphic())?,
+        acr_values: acr_values(params)?,
         login_hint: text(params, "login_hint", LOGIN_HINT_BYTES)?,
         id_token_hint: text(params, "id_token_hint", CREDENTIAL_BYTES)?,
-        // RFC 5646 §2.1: language tags have letters, digits and hyphens.
-        ui_locales: list(params, "ui_locales", |c| c.is_ascii_alphanumeric() || c == '-')?,
+        ui_locales: ui_locales(params),
         claims: claims(params)?,
         resource: resource(params)?,
         authorization_details: details(params)?,
@@ -218,17 +217,26 @@ fn text(params: &Params, name: &'static str, max: usize) -> Result<Option<Box<st
     }
 }
 
-fn list(
-    params: &Params,
-    name: &'static str,
-    fits: fn(char) -> bool,
-) -> Result<Vec<Box<str>>, RequestFault> {
-    let text = params.get(name).unwrap_or_default();
-    let words: Vec<&str> =
-        text.split(' ').filter(|word| !word.is_empty()).take(VALUES + 1).collect();
-    let good = |word: &&str| word.len() <= ENTRY_BYTES && word.chars().all(fits);
+fn acr_values(params: &Params) -> Result<Vec<Box<str>>, RequestFault> {
+    let words = words(params, "acr_values");
+    let good =
+        |word: &&str| word.len() <= ENTRY_BYTES && word.bytes().all(|c| c.is_ascii_graphic());
     match words.len() <= VALUES && words.iter().all(good) {
         true => Ok(words.into_iter().map(Into::into).collect()),
-        false => Err(RequestFault::invalid(name, "has too many values or a malformed one")),
+        false => Err(RequestFault::invalid("acr_values", "has too many values or a malformed one")),
     }
+}
+
+/// OpenID Connect Core §3.1.2.1: a locale that is not offered is no reason to fail; nor is one that is none.
+fn ui_locales(params: &Params) -> Vec<Box<str>> {
+    // RFC 5646 §2.1: language tags have letters, digits and hyphens.
+    let tag = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
+    let good = |word: &&str| word.len() <= ENTRY_BYTES && word.bytes().all(tag);
+    words(params, "ui_locales").into_iter().filter(good).take(VALUES).map(Into::into).collect()
+}
+
+/// At most one word more than [`VALUES`], so that too many can be seen.
+fn words<'a>(params: &'a Params, name: &str) -> Vec<&'a str> {
+    let text = params.get(name).unwrap_or_default();
+    text.split(' ').filter(|word| !word.is_empty()).take(VALUES + 1).collect()
 }

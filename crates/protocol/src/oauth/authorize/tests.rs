@@ -159,7 +159,6 @@ fn every_other_value_is_bounded() {
         ("nonce", NONCE_BYTES),
         ("login_hint", LOGIN_HINT_BYTES),
         ("acr_values", ENTRY_BYTES),
-        ("ui_locales", ENTRY_BYTES),
     ] {
         assert!(with(&[(name, &"a".repeat(long))]).is_ok());
         refused(name, &"a".repeat(long + 1), ErrorCode::InvalidRequest);
@@ -168,6 +167,15 @@ fn every_other_value_is_bounded() {
     refused("acr_values", &"a ".repeat(VALUES + 1), ErrorCode::InvalidRequest);
     refused("dpop_jkt", "a", ErrorCode::InvalidRequest);
     refused("registration", "{}", ErrorCode::RegistrationNotSupported);
+}
+
+#[test]
+fn oidc_core_s3_1_2_1_locales_are_no_reason_to_fail() {
+    let long = "a".repeat(ENTRY_BYTES + 1);
+    let request = with(&[("ui_locales", &format!("de_CH \u{e4} {long} fr-CA"))]).unwrap();
+    assert_eq!(request.ui_locales, ["fr-CA".into()]);
+    let many = with(&[("ui_locales", &"de ".repeat(VALUES + 1))]).unwrap();
+    assert_eq!(many.ui_locales.len(), VALUES);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub enum AssertionError {
     /// `iss` and `sub` are not both the client.
     #[error("the assertion is not of the client for itself")]
     NotTheClient,
-    /// `aud` is not the issuer and nothing else.
+    /// `aud` is not the issuer and nothing else, or, where only the issuer is taken, not a string.
     #[error("the assertion is not for this issuer alone")]
     Audience,
     /// `exp` is farther than [`ASSERTION_LIFETIME`].
@@ -44,7 +44,8 @@ pub struct AssertionExpectation<'a> {
     pub client_id: &'a str,
     /// Our issuer.
     pub issuer: &'a str,
-    /// Further audiences that are taken, such as the token endpoint (RFC 7523 §3); none for a FAPI client.
+    /// Further audiences that are taken, such as the token endpoint (RFC 7523 §3). Without any, as for a
+    /// FAPI client, `aud` must be a string, not an array.
     pub also: &'a [&'a str],
     /// The client's keys.
     pub keys: &'a KeySet,
@@ -88,9 +89,14 @@ impl<'a> ClientAssertion<'a> {
     /// # Errors
     /// See [`AssertionError`].
     pub fn validate(self, expect: &AssertionExpectation<'_>) -> Result<OnceOnly, AssertionError> {
+        // FAPI 2.0 Security Profile §5.3.2.1 (8): the issuer alone, as a string.
+        let form = !expect.also.is_empty() || self.0.audience_is_text();
         let signed = self.0.verify(expect.keys, expect.algorithms)?;
         if !TYPES.takes(signed.header.typ.as_deref()) {
             return Err(JwtError::WrongType.into());
+        }
+        if !form {
+            return Err(AssertionError::Audience);
         }
         judge(&signed.claims, expect)
     }
@@ -102,13 +108,10 @@ fn judge(claims: &Claims, expect: &AssertionExpectation<'_>) -> Result<OnceOnly,
     if !is_client(&claims.issuer) || !is_client(&claims.subject) {
         return Err(AssertionError::NotTheClient);
     }
-    // FAPI 2.0 Security Profile §5.3.2.1, revision of RFC 7523: the issuer is the only audience, so that no
-    // other server can use the assertion here, nor this one there.
+    // RFC 7523 §3 (3), stricter: every audience is ours, so that nobody who gets the assertion can use it at
+    // another server, nor another server here.
     let ours = |aud: &str| aud == expect.issuer || expect.also.contains(&aud);
     if claims.audiences.is_empty() || !claims.audiences.iter().all(|aud| ours(aud)) {
-        return Err(AssertionError::Audience);
-    }
-    if expect.also.is_empty() && claims.audiences.len() != 1 {
         return Err(AssertionError::Audience);
     }
     // RFC 7523 §3 (4, 5, 6).
