@@ -78,7 +78,7 @@ impl OAuth {
         let keys = self.client_keys(client, text).await?;
         let settings = self.settings();
         let fapi = client.profile != Profile::Standard;
-        let endpoint = settings.url("/token");
+        let endpoint = settings.url(super::settings::TOKEN_PATH);
         // FAPI 2.0 Security Profile §5.3.2.1: the issuer and nothing else. Others may send the token endpoint
         // (RFC 7523 §3), as clients did until the audience was settled.
         let also: &[&str] = if fapi { &[] } else { &[&endpoint] };

@@ -16,6 +16,7 @@ use protocol::b64;
 use protocol::oauth::Params;
 use protocol::oauth::metadata::ClientMetadata;
 use protocol::oauth::params::encode;
+use protocol::sign::SigningKey;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -269,4 +270,33 @@ impl World {
             revoked_at: None,
         }
     }
+}
+
+/// A DPoP proof for the token endpoint.
+pub(crate) fn proof(world: &World, key: &SigningKey, jti: &str, nonce: Option<String>) -> String {
+    let claims = serde_json::json!({
+        "htm": "POST", "htu": format!("{ISSUER}/oauth/token"), "iat": world.now().seconds(), "jti": jti, "nonce": nonce,
+    });
+    let mut claims = claims;
+    if nonce.is_none() {
+        claims.as_object_mut().unwrap().remove("nonce");
+    }
+    let mut jwk = key.public().to_json();
+    jwk.retain(|name, _| matches!(name.as_str(), "kty" | "crv" | "x" | "y"));
+    let header =
+        serde_json::json!({"alg": key.algorithm().as_str(), "typ": "dpop+jwt", "jwk": jwk});
+    let input = format!("{}.{}", b64::encode(header.to_string()), b64::encode(claims.to_string()));
+    let signature = key.sign(input.as_bytes()).unwrap();
+    format!("{input}.{}", b64::encode(signature))
+}
+
+/// The call with a proof that holds.
+pub(crate) fn dpop_call(
+    world: &World,
+    call: ClientCall,
+    key: &SigningKey,
+    jti: &str,
+) -> ClientCall {
+    let proof = proof(world, key, jti, world.oauth.dpop_nonce());
+    ClientCall { dpop: vec![proof.into_bytes()], ..call }
 }

@@ -243,7 +243,12 @@ pub(crate) fn audience<'a>(
     }
 }
 
-fn by_scope(settings: &Settings, client: &ClientRecord, scopes: &ScopeSet) -> Vec<Box<str>> {
+/// The resources whose scopes were granted; else the issuer itself.
+pub(crate) fn by_scope(
+    settings: &Settings,
+    client: &ClientRecord,
+    scopes: &ScopeSet,
+) -> Vec<Box<str>> {
     let opened =
         settings.resources.iter().filter(|it| it.scopes.iter().any(|it| scopes.contains(it)));
     let mut found: Vec<Box<str>> = opened.map(|it| it.uri.as_str().into()).collect();
@@ -258,6 +263,7 @@ fn by_scope(settings: &Settings, client: &ClientRecord, scopes: &ScopeSet) -> Ve
     found
 }
 
-fn may_have(client: &ClientRecord, resource: &str) -> bool {
+/// Whether a client's list of resources allows this one.
+pub(crate) fn may_have(client: &ClientRecord, resource: &str) -> bool {
     client.resources.is_empty() || client.resources.iter().any(|it| it == resource)
 }

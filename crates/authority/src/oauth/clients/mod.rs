@@ -17,7 +17,7 @@ pub use grade::{Met, Rule, grade};
 pub use rules::{
     CLIENT_CREDENTIALS, CODE, DEVICE, EXCHANGE, JWT_BEARER, PERSONAL_SCOPES, REFRESH, auth_method,
 };
-pub(crate) use rules::{GRANTS, check, sector};
+pub(crate) use rules::{GRANTS, check};
 
 use super::OAuth;
 use super::ports::TextPage;
@@ -253,17 +253,20 @@ impl OAuth {
         kept.map(Arc::new).ok_or_else(|| missing(id))
     }
 
+    fn declared_clients(&self) -> Vec<Arc<ClientRecord>> {
+        let declared = self.clients.declared.read().unwrap_or_else(PoisonError::into_inner);
+        declared.values().cloned().collect()
+    }
+
     /// Clients by id: those of the file come with the first page.
     ///
     /// # Errors
     /// As the store says.
     pub async fn list_clients(&self, page: TextPage) -> Result<Vec<Arc<ClientRecord>>, Error> {
-        let declared = self.clients.declared.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = match page.after.is_empty() {
-            true => declared.values().cloned().collect(),
+            true => self.declared_clients(),
             false => Vec::new(),
         };
-        drop(declared);
         all.extend(self.parts.store.clients(page).await?.into_iter().map(Arc::new));
         Ok(all)
     }
@@ -305,7 +308,7 @@ impl OAuth {
         Ok(CreatedClient { client: done.record, secret: fresh, seq: done.seq })
     }
 
-    /// Refuses a client and all its tokens from now on, or takes it back in.
+    /// Refuses a client and all its tokens from now on.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`] when it is of the file.
@@ -313,13 +316,27 @@ impl OAuth {
         &self,
         actor: &Actor,
         id: &str,
-        disabled: bool,
     ) -> Result<Done<ClientRecord>, Error> {
         let now = self.parts.clock.now();
-        let word = if disabled { "disabled" } else { "enabled" };
-        self.change_client(actor, id, word, |client| {
-            client.disabled_at = disabled.then_some(client.disabled_at.unwrap_or(now));
-            Ok(disabled.then(|| revocation(id, now)))
+        self.change_client(actor, id, "disabled", |client| {
+            client.disabled_at.get_or_insert(now);
+            Ok(Some(revocation(id, now)))
+        })
+        .await
+    }
+
+    /// Takes a client back in. Its access tokens stay dead; grants that have not expired can be used again.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Invalid`] when it is of the file.
+    pub async fn enable_client(
+        &self,
+        actor: &Actor,
+        id: &str,
+    ) -> Result<Done<ClientRecord>, Error> {
+        self.change_client(actor, id, "enabled", |client| {
+            client.disabled_at = None;
+            Ok(None)
         })
         .await
     }

@@ -8,13 +8,11 @@ use crate::oauth::settings::ACCESS_TOKEN_LONGEST;
 use crate::oauth::signing::OFFERED;
 use crate::text;
 use protocol::Algorithm;
-use protocol::jwk::KeySet;
 use protocol::oauth::client_auth::AuthMethod;
-use protocol::oauth::exchange;
-use protocol::oauth::metadata::ClientMetadata;
-use protocol::oauth::redirect::{self, ApplicationType};
+use protocol::oauth::metadata::{ClientMetadata, GrantType};
 use protocol::oauth::uri::{self, Uri};
-use protocol::oidc;
+use protocol::oauth::{ErrorCode, exchange};
+use serde_json::Value;
 
 /// Authorization code (RFC 6749 §4.1).
 pub const CODE: &str = "authorization_code";
@@ -36,12 +34,8 @@ pub(crate) const GRANTS: [&str; 6] =
 pub const PERSONAL_SCOPES: [&str; 6] =
     ["address", "email", "offline_access", "openid", "phone", "profile"];
 
-/// URIs of one kind that a client may register; each is compared with every request.
-const URIS: usize = 32;
 /// Resources that a client may be limited to: as many as one request may name.
 const RESOURCES: usize = 16;
-/// Bytes of the whole metadata: it stands in memory for as long as the client lives.
-const METADATA_BYTES: usize = 32 * 1024;
 /// Seconds that an access token lives at least: less would expire on its way.
 const ACCESS_TOKEN_SHORTEST: u32 = 10;
 /// FAPI 2.0 Security Profile §5.4.1.
@@ -49,20 +43,7 @@ const FAPI_ALGORITHMS: [Algorithm; 3] = [Algorithm::Ps256, Algorithm::Es256, Alg
 
 /// The client's authentication method; `None` when its name is not known here.
 pub fn auth_method(client: &ClientRecord) -> Option<AuthMethod> {
-    method(&client.metadata)
-}
-
-fn method(metadata: &ClientMetadata) -> Option<AuthMethod> {
-    [
-        AuthMethod::None,
-        AuthMethod::ClientSecretBasic,
-        AuthMethod::ClientSecretPost,
-        AuthMethod::PrivateKeyJwt,
-        AuthMethod::TlsClientAuth,
-        AuthMethod::SelfSignedTlsClientAuth,
-    ]
-    .into_iter()
-    .find(|it| it.as_str() == metadata.token_endpoint_auth_method)
+    client.metadata.auth_method()
 }
 
 /// Writes out the defaults, and judges the whole.
@@ -75,11 +56,6 @@ pub(crate) fn check(client: &mut ClientRecord) -> Result<(), Error> {
     client.resources.sort_unstable();
     client.resources.dedup();
     defaults(client);
-    let metadata = &client.metadata;
-    let bytes = serde_json::to_vec(metadata).map_or(usize::MAX, |text| text.len());
-    if bytes > METADATA_BYTES {
-        return Err(Error::invalid("metadata", format!("may have at most {METADATA_BYTES} bytes")));
-    }
     let absolute = client.resources.iter().all(|it| uri::is_absolute(it));
     if client.resources.len() > RESOURCES || !absolute {
         let rule = format!("must be at most {RESOURCES} absolute URIs without fragment");
@@ -93,12 +69,9 @@ pub(crate) fn check(client: &mut ClientRecord) -> Result<(), Error> {
         let rule = format!("must lie between {ACCESS_TOKEN_SHORTEST} and {longest}");
         return Err(Error::invalid("access_token_seconds", rule));
     }
-    grants(metadata)?;
-    authentication(metadata)?;
-    redirects(metadata)?;
-    links(metadata)?;
-    algorithms(metadata, client.profile)?;
-    subjects(metadata)?;
+    client.metadata = consistent(&client.metadata)?;
+    grants(&client.metadata)?;
+    algorithms(&client.metadata, client.profile)?;
     constraints(client)
 }
 
@@ -142,118 +115,46 @@ fn defaults(client: &mut ClientRecord) {
     }
 }
 
+/// What holds for the metadata of any client anywhere: types, bounds, and what fits together.
+fn consistent(metadata: &ClientMetadata) -> Result<ClientMetadata, Error> {
+    let Ok(Value::Object(object)) = serde_json::to_value(metadata) else {
+        return Err(Error::invalid("metadata", "cannot be written as JSON"));
+    };
+    ClientMetadata::read(object).map_err(|error| {
+        let field = match error.code() {
+            ErrorCode::InvalidRedirectUri => "redirect_uris",
+            _ => "metadata",
+        };
+        Error::invalid(field, error.description())
+    })
+}
+
 fn grants(metadata: &ClientMetadata) -> Result<(), Error> {
-    let has = |name: &str| metadata.grant_types.iter().any(|it| it == name);
-    // OAuth 2.1 §10, RFC 9700 §2.1.2 and §2.4: neither implicit nor password.
-    if let Some(other) = metadata.grant_types.iter().find(|it| !GRANTS.contains(&it.as_str())) {
-        let other: String = other.escape_default().take(64).collect();
-        return Err(Error::invalid("grant_types", format!("`{other}` is not offered")));
-    }
-    if metadata.response_types.iter().any(|it| it != "code") {
-        return Err(Error::invalid("response_types", "only `code` is offered"));
-    }
-    // RFC 7591 §2.1: the grant and the response type go together.
-    if has(CODE) == metadata.response_types.is_empty() {
-        return Err(Error::invalid("response_types", "`code` and authorization_code go together"));
-    }
-    if has(CODE) && metadata.redirect_uris.is_empty() {
-        return Err(Error::invalid("redirect_uris", "authorization_code needs at least one"));
-    }
-    if has(REFRESH) && ![CODE, DEVICE].into_iter().any(has) {
+    if metadata.may(GrantType::RefreshToken)
+        && !metadata.may(GrantType::AuthorizationCode)
+        && !metadata.may(GrantType::DeviceCode)
+    {
         return Err(Error::invalid(
             "grant_types",
             "refresh_token needs a grant that a person gives",
         ));
     }
-    let public = method(metadata) == Some(AuthMethod::None);
-    // RFC 6749 §4.4: client credentials are for confidential clients; an exchange gives what others were given.
-    if public && (has(CLIENT_CREDENTIALS) || has(EXCHANGE)) {
-        let rule = "a client that does not authenticate can have neither client_credentials nor token-exchange";
-        return Err(Error::invalid("grant_types", rule));
-    }
-    Ok(())
-}
-
-fn authentication(metadata: &ClientMetadata) -> Result<(), Error> {
-    let field = "token_endpoint_auth_method";
-    match method(metadata) {
-        None => return Err(Error::invalid(field, "is not a method that is known here")),
+    match metadata.auth_method() {
+        // An exchange turns what others were given into something of one's own.
+        Some(AuthMethod::None) if metadata.may(GrantType::TokenExchange) => {
+            Err(Error::invalid("grant_types", "token-exchange needs client authentication"))
+        }
         Some(AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth) => {
-            return Err(Error::invalid(field, "certificates are not available yet"));
+            let rule = "certificates are not available yet";
+            Err(Error::invalid("token_endpoint_auth_method", rule))
         }
         Some(AuthMethod::PrivateKeyJwt)
             if metadata.jwks.is_none() && metadata.jwks_uri.is_none() =>
         {
-            return Err(Error::invalid("jwks", "private_key_jwt needs jwks or jwks_uri"));
+            Err(Error::invalid("jwks", "private_key_jwt needs jwks or jwks_uri"))
         }
-        Some(_) => {}
+        _ => Ok(()),
     }
-    // RFC 7591 §2: never both.
-    if metadata.jwks.is_some() && metadata.jwks_uri.is_some() {
-        return Err(Error::invalid("jwks", "and jwks_uri exclude each other"));
-    }
-    if let Some(jwks) = &metadata.jwks {
-        let set = KeySet::parse(jwks.to_string().as_bytes());
-        let set = set.map_err(|error| Error::invalid("jwks", error.to_string()))?;
-        if let Some(skipped) = set.skipped().first() {
-            return Err(Error::invalid("jwks", format!("has an unusable key: {}", skipped.reason)));
-        }
-        if set.is_empty() {
-            return Err(Error::invalid("jwks", "has no key"));
-        }
-    }
-    Ok(())
-}
-
-fn redirects(metadata: &ClientMetadata) -> Result<(), Error> {
-    let application = match metadata.application_type.as_str() {
-        "web" => ApplicationType::Web,
-        "native" => ApplicationType::Native,
-        _ => return Err(Error::invalid("application_type", "must be `web` or `native`")),
-    };
-    for (field, uris) in [
-        ("redirect_uris", &metadata.redirect_uris),
-        ("post_logout_redirect_uris", &metadata.post_logout_redirect_uris),
-    ] {
-        if uris.len() > URIS {
-            return Err(Error::invalid(field, format!("at most {URIS} may be named")));
-        }
-        for uri in uris {
-            redirect::validate(uri, application).map_err(|fault| {
-                let uri: String = uri.escape_default().take(200).collect();
-                Error::invalid(field, format!("`{uri}`: {fault}"))
-            })?;
-        }
-    }
-    Ok(())
-}
-
-/// URLs that we fetch or that people follow.
-fn links(metadata: &ClientMetadata) -> Result<(), Error> {
-    for (field, link) in [
-        ("jwks_uri", &metadata.jwks_uri),
-        ("sector_identifier_uri", &metadata.sector_identifier_uri),
-        ("client_uri", &metadata.client_uri),
-        ("logo_uri", &metadata.logo_uri),
-        ("policy_uri", &metadata.policy_uri),
-        ("tos_uri", &metadata.tos_uri),
-    ] {
-        if link.as_ref().is_some_and(|link| !uri::is_https(link)) {
-            return Err(Error::invalid(field, "must be an https URL"));
-        }
-    }
-    let local = |link: &str| {
-        let host = Uri::parse(link).and_then(|uri| uri.web_host());
-        uri::is_absolute(link) && host.is_some_and(uri::is_loopback)
-    };
-    // OpenID Connect Back-Channel Logout §2.2: https; within the machine, for development, http too.
-    if let Some(link) = &metadata.backchannel_logout_uri
-        && !uri::is_https(link)
-        && !local(link)
-    {
-        return Err(Error::invalid("backchannel_logout_uri", "must be an https URL"));
-    }
-    Ok(())
 }
 
 fn algorithms(metadata: &ClientMetadata, profile: Profile) -> Result<(), Error> {
@@ -282,29 +183,10 @@ fn algorithms(metadata: &ClientMetadata, profile: Profile) -> Result<(), Error> 
     Ok(())
 }
 
-fn subjects(metadata: &ClientMetadata) -> Result<(), Error> {
-    match metadata.subject_type.as_str() {
-        "public" => Ok(()),
-        // OpenID Connect Core §8.1: with several hosts the sector must be named.
-        "pairwise" if sector(metadata).is_some() => Ok(()),
-        "pairwise" => {
-            let rule = "redirect URIs of several hosts need a sector_identifier_uri";
-            Err(Error::invalid("sector_identifier_uri", rule))
-        }
-        _ => Err(Error::invalid("subject_type", "must be `public` or `pairwise`")),
-    }
-}
-
-/// The sector whose clients share pairwise subjects (OpenID Connect Core §8.1).
-pub(crate) fn sector(metadata: &ClientMetadata) -> Option<String> {
-    let uris: Vec<Box<str>> = metadata.redirect_uris.iter().map(|it| it.as_str().into()).collect();
-    oidc::sector(metadata.sector_identifier_uri.as_deref(), &uris)
-}
-
 /// What depends on several members.
 fn constraints(client: &ClientRecord) -> Result<(), Error> {
     let metadata = &client.metadata;
-    let method = method(metadata);
+    let method = metadata.auth_method();
     let bound =
         metadata.dpop_bound_access_tokens || metadata.tls_client_certificate_bound_access_tokens;
     let fapi = client.profile != Profile::Standard;

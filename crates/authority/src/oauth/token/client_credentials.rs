@@ -11,7 +11,7 @@ use protocol::oauth::token_response::TokenResponse;
 use protocol::oauth::{AuthorizationDetails, ErrorCode, ScopeSet};
 
 impl OAuth {
-    pub(super) async fn client_credentials(
+    pub(super) async fn by_client_credentials(
         &self,
         caller: &Caller<'_>,
     ) -> Result<TokenResponse, Failed> {

@@ -7,16 +7,20 @@
 //! - What comes out is never wider than what it rests on, nor than what the client may have.
 
 mod client_credentials;
+mod code;
+mod device;
+mod grants;
+mod refresh;
 #[cfg(test)]
 mod tests;
 
 use super::client_auth::ClientCall;
-use super::clients::{CLIENT_CREDENTIALS, CODE, GRANTS, JWT_BEARER};
+use super::clients::{CLIENT_CREDENTIALS, CODE, DEVICE, EXCHANGE, GRANTS, JWT_BEARER, REFRESH};
 use super::mint::Minted;
 use super::records::ClientRecord;
 use super::refusal::Failed;
 use super::{OAuth, Origin};
-use base::{Event, Scheme, base62, code};
+use base::{Event, EventId, Scheme, base62};
 use protocol::oauth::claim::Cnf;
 use protocol::oauth::token_response::TokenResponse;
 use protocol::oauth::{ErrorCode, OAuthError, ScopeSet};
@@ -81,9 +85,13 @@ impl OAuth {
             let code = ErrorCode::UnauthorizedClient;
             return Err(Failed::refused(code, "the client may not use this grant type", rule));
         }
-        let caller = Caller { client: &client, call, cnf: None };
+        let cnf = self.binding(call, &client).await?;
+        let caller = Caller { client: &client, call, cnf };
         match grant {
-            CLIENT_CREDENTIALS => self.client_credentials(&caller).await,
+            CODE => self.by_code(&caller).await,
+            REFRESH => self.by_refresh(&caller).await,
+            CLIENT_CREDENTIALS => self.by_client_credentials(&caller).await,
+            DEVICE => self.by_device(&caller).await,
             _ => Err(Failed::Busy("not yet")),
         }
     }
@@ -96,7 +104,7 @@ impl OAuth {
         (subject, minted): (&str, &Minted),
         detail: String,
     ) -> Result<Event, Failed> {
-        let mut event = self.event(origin, code::TOKEN_ISSUED)?;
+        let mut event = self.event(origin, base::code::TOKEN_ISSUED)?;
         event.status = 200;
         event.client_id = Some(Arc::from(client.id.as_str()));
         event.principal = Some(Arc::from(subject));
@@ -104,6 +112,11 @@ impl OAuth {
         event.scheme = Some(Scheme::Jwt).filter(|_| minted.opaque.is_none());
         event.detail = Some(detail.into());
         Ok(event)
+    }
+
+    /// The same event once more, for the token's own row.
+    fn again(&self, event: Event) -> Result<Event, Failed> {
+        Ok(Event { id: EventId::random()?, ..event })
     }
 
     /// Records a token that touches no table but its own, before it is given out.

@@ -6,7 +6,10 @@ use protocol::jwt::{Claims, Expectation, Token, TokenTypes};
 use protocol::oauth::ErrorCode;
 use protocol::oauth::token_response::TokenResponse;
 
+mod client_auth;
 mod client_credentials;
+mod redeem;
+mod refresh;
 
 /// The claims of an access token for `audience`, verified as a gate does it.
 fn claims(world: &World, answer: &TokenResponse, audience: &str) -> Claims {
