@@ -29,7 +29,9 @@ pub struct ClientView {
     pub tos_uri: Option<String>,
     /// Whether somebody here has registered it. Else nothing vouches for its name, and only the host counts.
     pub registered: bool,
-    /// The host that the person is sent to, or the scheme of an app.
+    /// Where the person is sent.
+    pub redirect_uri: String,
+    /// The host of that, or the scheme of an app.
     pub host: String,
     /// Whether that is a program on the person's own machine.
     pub local: bool,
@@ -98,6 +100,7 @@ pub(crate) fn client_view(client: &ClientRecord, redirect_uri: &str) -> ClientVi
     let metadata = &client.metadata;
     ClientView {
         id: client.id.clone(),
+        redirect_uri: redirect_uri.to_owned(),
         name: client.name.clone(),
         uri: metadata.client_uri.clone(),
         policy_uri: metadata.policy_uri.clone(),
