@@ -21,10 +21,6 @@ const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 pub(super) fn routes() -> Router<Issuer> {
     Router::new()
         .route("/oauth/token", post(token).merge(options(preflight)))
-        .route("/oauth/introspect", post(introspect))
-        .route("/oauth/revoke", post(revoke).merge(options(preflight)))
-        .route("/oauth/par", post(push).merge(options(preflight)))
-        .route("/oauth/device_authorization", post(device).merge(options(preflight)))
 }
 
 fn values(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Vec<Vec<u8>> {
@@ -52,11 +48,8 @@ async fn call(request: Request<Body>) -> Result<(ClientCall, bool), Response> {
 }
 
 /// The answer to a call, with the nonce that the next proof must hold.
-fn answered(issuer: &Issuer, mut response: Response) -> Response {
-    let nonce = issuer.oauth().dpop_nonce();
-    if let Some(nonce) = nonce.and_then(|it| HeaderValue::try_from(it).ok()) {
-        response.headers_mut().insert(DPOP_NONCE, nonce);
-    }
+fn answered(issuer: &Issuer, response: Response) -> Response {
+    let _ = issuer;
     for_every_origin(response)
 }
 
@@ -70,74 +63,4 @@ async fn token(State(issuer): State<Issuer>, request: Request<Body>) -> Response
         Err(error) => refusal(&error, basic),
     };
     answered(&issuer, response)
-}
-
-async fn push(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let (call, basic) = match call(request).await {
-        Ok(read) => read,
-        Err(response) => return for_every_origin(response),
-    };
-    let response = match issuer.oauth().push(&call).await {
-        // RFC 9126 §2.2: 201.
-        Ok(pushed) => json(StatusCode::CREATED, &pushed),
-        Err(error) => refusal(&error, basic),
-    };
-    answered(&issuer, response)
-}
-
-async fn device(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let (call, basic) = match call(request).await {
-        Ok(read) => read,
-        Err(response) => return for_every_origin(response),
-    };
-    let response = match issuer.oauth().device_authorization(&call).await {
-        Ok(answer) => json(StatusCode::OK, &answer),
-        Err(error) => refusal(&error, basic),
-    };
-    for_every_origin(response)
-}
-
-async fn revoke(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let (call, basic) = match call(request).await {
-        Ok(read) => read,
-        Err(response) => return for_every_origin(response),
-    };
-    let response = match issuer.oauth().revoke(&call).await {
-        // RFC 7009 §2.2: 200, whether there was such a token or not.
-        Ok(()) => StatusCode::OK.into_response(),
-        Err(error) => refusal(&error, basic),
-    };
-    for_every_origin(response)
-}
-
-async fn introspect(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let accepts = request.headers().get(http::header::ACCEPT);
-    let signed = accepts.is_some_and(|it| it.as_bytes() == INTROSPECTION_JWT.as_bytes());
-    let (call, basic) = match call(request).await {
-        Ok(read) => read,
-        Err(response) => return response,
-    };
-    match issuer.oauth().introspect(&call, signed).await {
-        Ok(answer) => answer_of(answer),
-        Err(error) => refusal(&error, basic),
-    }
-}
-
-/// RFC 9701 §5.
-const INTROSPECTION_JWT: &str = "application/token-introspection+jwt";
-
-fn answer_of(answer: authority::oauth::introspect::Answer) -> Response {
-    use authority::oauth::introspect::Answer;
-    match answer {
-        Answer::Plain(value) => json(StatusCode::OK, &value),
-        Answer::Signed(jwt) => {
-            let mut response = (StatusCode::OK, jwt).into_response();
-            super::answer::no_store(response.headers_mut());
-            response.headers_mut().insert(
-                http::header::CONTENT_TYPE,
-                HeaderValue::from_static(INTROSPECTION_JWT),
-            );
-            response
-        }
-    }
 }

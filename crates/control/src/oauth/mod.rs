@@ -10,6 +10,8 @@
 
 mod answer;
 mod form;
+mod machine;
+mod person;
 
 pub(crate) use form::Tagged;
 
@@ -71,5 +73,5 @@ impl Issuer {
 
 /// The endpoints and pages.
 pub(crate) fn routes(issuer: Issuer) -> Router {
-    Router::new().with_state(issuer)
+    machine::routes().merge(person::routes()).with_state(issuer)
 }

@@ -87,6 +87,9 @@ pub(crate) struct Setup {
     pub(crate) brand: String,
     pub(crate) csrf: String,
     pub(crate) code: String,
+    /// Whether the person says which address is theirs: the first administrator does.
+    pub(crate) first: bool,
+    pub(crate) email: String,
     pub(crate) error: Option<String>,
 }
 

@@ -9,9 +9,7 @@ use crate::problem::Problem;
 use crate::time::rfc3339;
 use authority::oauth::clients::{CreateClient, CreatedClient, grade};
 use authority::oauth::ports::TextPage;
-use authority::oauth::records::{
-    ClientRecord, Pkce, Profile, RefreshRotation, TokenFormat,
-};
+use authority::oauth::records::{ClientRecord, Pkce, Profile, RefreshRotation, TokenFormat};
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -259,17 +257,14 @@ async fn rotate(
 }
 
 async fn disable(State(api): State<Api>, by: Caller, Id(id): Id) -> Result<Response, Problem> {
-    switch(&api, &by, &id, true).await
+    let done = api.oauth()?.disable_client(&by.actor(), &id).await.map_err(ActError::from)?;
+    api.in_force(done.seq, "the client is disabled in the store").await?;
+    Ok(json(StatusCode::OK, &view(&done.record)))
 }
 
 async fn enable(State(api): State<Api>, by: Caller, Id(id): Id) -> Result<Response, Problem> {
-    switch(&api, &by, &id, false).await
-}
-
-async fn switch(api: &Api, by: &Caller, id: &str, off: bool) -> Result<Response, Problem> {
-    let done =
-        api.oauth()?.disable_client(&by.actor(), id, off).await.map_err(ActError::from)?;
-    api.in_force(done.seq, "the client is changed in the store").await?;
+    let done = api.oauth()?.enable_client(&by.actor(), &id).await.map_err(ActError::from)?;
+    api.in_force(done.seq, "the client is enabled in the store").await?;
     Ok(json(StatusCode::OK, &view(&done.record)))
 }
 

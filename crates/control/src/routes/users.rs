@@ -42,9 +42,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             method: "get",
             path: "/api/v1/users/{id}",
             handler: get(show),
-            operation: users("Shows an account")
-                .by_id("The account's id")
-                .answers(200, "The account", "User"),
+            operation: users("Shows an account").by_id("The account's id").answers(
+                200,
+                "The account",
+                "User",
+            ),
         },
         Endpoint {
             method: "post",

@@ -56,12 +56,12 @@ pub enum Command {
     /// The ledger of decisions and changes
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Not available yet
-    #[command(hide = true)]
-    Client(Later),
-    /// Not available yet
-    #[command(hide = true)]
-    User(Later),
+    /// Clients of the built-in authority
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Accounts of people
+    #[command(subcommand)]
+    User(UserCommand),
     /// Not available yet
     #[command(hide = true)]
     Cert(Later),
@@ -237,6 +237,177 @@ pub enum KeyCommand {
     /// Not available yet
     #[command(hide = true)]
     Rotate(Later),
+}
+
+/// `client`.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Make a client; its secret is shown once
+    Create(Box<NewClient>),
+    /// List clients
+    List,
+    /// Show a client, without its secret
+    Show {
+        /// The client's id
+        id: String,
+    },
+    /// Make a new secret; the old one goes on for an overlap
+    RotateSecret {
+        /// The client's id
+        id: String,
+        /// For how long the old secret goes on [default: 24h]
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        overlap: Option<Duration>,
+    },
+    /// Refuse a client and all its tokens
+    Disable {
+        /// The client's id
+        id: String,
+    },
+    /// Take a client in again
+    Enable {
+        /// The client's id
+        id: String,
+    },
+    /// Say which rules of OAuth 2.1, RFC 9700 and FAPI 2.0 a client meets
+    Grade {
+        /// The client's id
+        id: String,
+    },
+}
+
+/// `client create`.
+#[derive(Debug, Args)]
+pub struct NewClient {
+    /// What people call it
+    #[arg(long)]
+    pub name: String,
+    /// A grant: authorization_code, refresh_token, client_credentials, device_code, token_exchange,
+    /// jwt_bearer; repeat for several
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub grants: Vec<String>,
+    /// Where codes may be sent; repeat for several
+    #[arg(long = "redirect-uri", value_name = "URL")]
+    pub redirect_uris: Vec<String>,
+    /// Where people may be sent after signing out; repeat for several
+    #[arg(long = "post-logout-redirect-uri", value_name = "URL")]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// A scope that it may ask for; repeat for several
+    #[arg(long = "scope", num_args = 1.., value_name = "SCOPE")]
+    pub scopes: Vec<String>,
+    /// A resource that it may ask for; repeat for several
+    #[arg(long = "resource", value_name = "URL")]
+    pub resources: Vec<String>,
+    /// It cannot keep a secret: an app, a page, a command-line program
+    #[arg(long, conflicts_with = "auth")]
+    pub public: bool,
+    /// How it proves itself: client_secret_basic, client_secret_post, private_key_jwt, none
+    #[arg(long, value_name = "METHOD")]
+    pub auth: Option<String>,
+    /// Its public keys, a JWK set
+    #[arg(long, value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// Where its public keys are
+    #[arg(long, value_name = "URL", conflicts_with = "jwks")]
+    pub jwks_uri: Option<String>,
+    /// standard, fapi2-security or fapi2-message-signing
+    #[arg(long, default_value = "standard")]
+    pub profile: String,
+    /// A confidential client may leave PKCE out
+    #[arg(long)]
+    pub pkce_optional: bool,
+    /// Its access tokens: jwt or opaque
+    #[arg(long, default_value = "jwt")]
+    pub token_format: String,
+    /// Its tokens are bound to its key (RFC 9449)
+    #[arg(long)]
+    pub dpop: bool,
+    /// People are not asked: for clients of your own
+    #[arg(long)]
+    pub no_consent: bool,
+    /// Where it is told that people have signed out
+    #[arg(long, value_name = "URL")]
+    pub backchannel_logout_uri: Option<String>,
+}
+
+impl NewClient {
+    /// As the control API takes it.
+    ///
+    /// # Errors
+    /// When the key file cannot be read.
+    pub(super) fn body(&self) -> Result<serde_json::Value, super::error::CliError> {
+        let jwks = match &self.jwks {
+            Some(path) => {
+                let wrong = |why: String| {
+                    super::error::CliError::Usage(format!("{}: {why}", path.display()))
+                };
+                let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+                let value: serde_json::Value =
+                    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+                Some(value)
+            }
+            None => None,
+        };
+        let scopes: Vec<&str> =
+            self.scopes.iter().flat_map(|scope| scope.split_whitespace()).collect();
+        let auth = if self.public { Some("none") } else { self.auth.as_deref() };
+        Ok(serde_json::json!({
+            "name": self.name,
+            "grants": self.grants,
+            "redirect_uris": self.redirect_uris,
+            "post_logout_redirect_uris": self.post_logout_redirect_uris,
+            "scopes": scopes,
+            "resources": self.resources,
+            "auth": auth,
+            "profile": self.profile,
+            "pkce": if self.pkce_optional { "optional" } else { "required" },
+            "token_format": self.token_format,
+            "consent": !self.no_consent,
+            "jwks": jwks,
+            "jwks_uri": self.jwks_uri,
+            "dpop": self.dpop,
+            "backchannel_logout_uri": self.backchannel_logout_uri,
+        }))
+    }
+}
+
+/// `user`.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make an account; the link on which its password is set is shown once
+    Create {
+        /// The address that the person signs in with
+        #[arg(long)]
+        email: String,
+        /// The full name
+        #[arg(long)]
+        name: Option<String>,
+        /// A role or group: administrator, operator, auditor, or your own; repeat for several
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+    },
+    /// List accounts
+    List,
+    /// Show an account
+    Show {
+        /// The account's id
+        id: String,
+    },
+    /// Make a new set-up link
+    Setup {
+        /// The account's id
+        id: String,
+    },
+    /// Close an account: sessions and tokens end
+    Disable {
+        /// The account's id
+        id: String,
+    },
+    /// Open a closed account
+    Enable {
+        /// The account's id
+        id: String,
+    },
 }
 
 /// `ip`.

@@ -11,6 +11,7 @@ mod address;
 mod args;
 mod block;
 mod check;
+mod client;
 mod error;
 mod explain;
 mod gate;
@@ -19,6 +20,7 @@ mod ledger;
 mod print;
 #[cfg(test)]
 mod tests;
+mod user;
 
 pub use args::{
     AddressCommand, AuditCommand, BlockCommand, BlockTarget, CheckArgs, Cli, Command, KeyCommand,
@@ -91,6 +93,8 @@ async fn run_command(cli: &Cli, printer: &mut Printer<'_>) -> Result<Exit, CliEr
         Command::Explain { id } => explain::run(&gate, id, printer).await?,
         Command::Block(command) => block::run(&gate, command, printer).await?,
         Command::Key(command) => key::run(&gate, command, printer).await?,
+        Command::Client(command) => client::run(&gate, command, printer).await?,
+        Command::User(command) => user::run(&gate, command, printer).await?,
         Command::Ip(command) => address::run(&gate, command, printer).await?,
         Command::Audit(command) => return ledger::run(&gate, command, printer).await,
         later => return Err(CliError::NotAvailable(later.name())),

@@ -15,8 +15,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long an issuer may take to answer. A request may be waiting.
+/// How long an issuer may take to hand out its metadata, and its keys. A request waits for less (3 s).
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an issuer may take to answer about one token: less than a request waits (3 s), so that no later request
+/// joins a question that is given up already.
+const ANSWER: Duration = Duration::from_millis(2_500);
 /// How often keys are fetched when all is well: how long a key that was withdrawn may go on at most.
 const EVERY: Duration = Duration::from_secs(60);
 /// How soon a failed fetch is tried again.
@@ -216,7 +219,7 @@ impl Issuers {
             )),
             accept: "application/json",
             operator: true,
-            timeout: PATIENCE,
+            timeout: ANSWER,
             max_bytes: limits::DOCUMENT_BYTES,
         };
         let answer =

@@ -206,23 +206,32 @@ fn a_broken_http2_connection_leaves_no_trace() {
     assert_eq!(recorded(&gate, "request.malformed"), 3);
 }
 
-/// An issuer that says nothing holds each caller for as long as it is asked.
+/// An issuer that says nothing holds each caller for as long as it is asked: for two fetches of five seconds each.
 #[test]
 fn a_silent_issuer_holds_its_callers() {
-    let (up, issuer) = (Upstream::ok(), Issuer::start());
-    let rest = issuer.config("idp", AUDIENCE)
+    let (up, known, silent) = (Upstream::ok(), Issuer::start(), Issuer::start());
+    silent.behave(Behaviour::Silence);
+    let access = |issuer| format!("access = {}", jwt(issuer, "read"));
+    let rest = known.config("known", AUDIENCE)
+        + &silent.config("silent", AUDIENCE)
         + &upstream(&up)
-        + &route("r", "/a/{**}", &format!("access = {}", jwt("idp", "read")));
+        + &route("known", "/known/{**}", &access("known"))
+        + &route("silent", "/silent/{**}", &access("silent"));
     let gate = Gate::start(&rest);
     keys_known(&gate, 1);
-    issuer.behave(Behaviour::Silence);
+    known.behave(Behaviour::Silence);
     let stranger = Key::generate(Algorithm::Es256, "stranger");
-    let token = stranger.token(&issuer.claims(AUDIENCE, "read"));
     let clock = SystemClock::new();
-    let start = clock.monotonic();
-    let answer = gate.get("/a/x", &[("authorization", &format!("Bearer {token}"))]);
-    let waited = clock.monotonic().since(start);
-    assert_eq!((answer.status, answer.code().as_str()), (503, "issuer.unavailable"), "{answer:?}");
-    assert!(waited < Duration::from_millis(4_500), "{waited:?}");
+    // Where keys are at hand they decide; where there are none, nobody can know.
+    for (path, token, expect) in [
+        ("/known/x", stranger.token(&known.claims(AUDIENCE, "read")), (401, "token.unknown_key")),
+        ("/silent/x", silent.token(AUDIENCE, "read"), (503, "issuer.unavailable")),
+    ] {
+        let start = clock.monotonic();
+        let answer = gate.get(path, &[("authorization", &format!("Bearer {token}"))]);
+        let waited = clock.monotonic().since(start);
+        assert_eq!((answer.status, answer.code().as_str()), expect, "{answer:?}");
+        assert!(waited < Duration::from_millis(4_500), "{path}: {waited:?}");
+    }
     assert_eq!(up.count(), 0);
 }

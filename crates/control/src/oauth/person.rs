@@ -1,0 +1,543 @@
+//! Pages for people: the authorization endpoint, signing in and out, consent, set-up.
+
+use super::Issuer;
+use super::answer::see_other;
+use super::form::{self, Cookies, SESSION, VISIT};
+use crate::pages::forms::{
+    ClientView, Consent, DetailView, FormPost, Login, Message, ScopeView, Setup, page,
+};
+use crate::pages::host_of;
+use authority::oauth::{
+    Asked, CONTINUE, CompleteSetup, ConsentAnswer, ConsentView, LoginReason, LoginView, Origin,
+    SessionText, SignIn, SignInRefused, Step,
+};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use base::Secret;
+use http::header::{RETRY_AFTER, SET_COOKIE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use protocol::oauth::{OAuthError, Params};
+use serde_json::Value;
+
+/// Facts of one authorization detail that are shown, and characters of each.
+const FACTS: usize = 40;
+const FACT_CHARS: usize = 200;
+
+pub(super) fn routes() -> Router<Issuer> {
+    Router::new()
+        .route("/oauth/authorize", get(authorize).post(authorize))
+        .route("/oauth/decide", post(decide))
+        .route("/login", get(login).post(sign_in))
+        .route("/setup", get(setup).post(complete))
+}
+
+/// What every page needs of its request.
+pub(super) struct Visit {
+    pub(super) parts: Parts,
+    pub(super) params: Params,
+    pub(super) origin: Origin,
+    pub(super) cookies: Cookies,
+}
+
+impl Visit {
+    /// Reads a request: its query, or the form of a POST.
+    pub(super) async fn read(issuer: &Issuer, request: Request<Body>) -> Result<Self, Response> {
+        let (parts, params) = if request.method() == Method::POST {
+            form::body(request).await
+        } else {
+            let (parts, _) = request.into_parts();
+            form::query(&parts).map(|params| (parts, params))
+        }
+        .map_err(|error| unreadable(issuer, &error))?;
+        let origin = form::origin(&parts)
+            .ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
+        let cookies = Cookies::of(&issuer.oauth().settings().issuer);
+        Ok(Self { parts, params, origin, cookies })
+    }
+
+    pub(super) fn session(&self) -> Option<SessionText> {
+        self.cookies.read(&self.parts.headers, SESSION)
+    }
+
+    /// The cookie that the browser's forms are bound to, and the header that sets it where there was none.
+    fn visitor(&self) -> Result<(Secret<String>, Option<String>), Response> {
+        if let Some(kept) = self.cookies.read(&self.parts.headers, VISIT) {
+            return Ok((kept, None));
+        }
+        let bytes = base::random_array::<32>()
+            .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
+        let fresh = Secret::new(protocol::b64::encode(bytes));
+        let set = self.cookies.set(VISIT, &fresh);
+        Ok((fresh, Some(set)))
+    }
+
+    pub(super) fn param(&self, name: &str) -> &str {
+        self.params.get(name).unwrap_or_default()
+    }
+
+    /// Whether a POST comes from a page of ours: where a browser names the origin, it is ours.
+    pub(super) fn is_from_us(&self, issuer: &Issuer) -> bool {
+        from_us(&self.parts.headers, &issuer.oauth().settings().issuer)
+    }
+}
+
+fn from_us(headers: &HeaderMap, issuer: &str) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return matches!(site.as_bytes(), b"same-origin" | b"none");
+    }
+    match headers.get(http::header::ORIGIN) {
+        // WHY `null` passes: our pages send no referrer, and some browsers then send `Origin: null` with a form. The
+        // CSRF token decides.
+        Some(origin) => origin.as_bytes() == b"null" || origin.as_bytes() == issuer.as_bytes(),
+        None => true,
+    }
+}
+
+/// Puts a cookie into an answer.
+pub(super) fn with_cookie(mut response: Response, cookie: Option<String>) -> Response {
+    if let Some(value) = cookie.and_then(|it| HeaderValue::try_from(it).ok()) {
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+    response
+}
+
+pub(super) fn message(
+    issuer: &Issuer,
+    status: StatusCode,
+    said: (&str, &str, Option<&str>),
+    id: Option<String>,
+) -> Response {
+    let (title, text, fix) = said;
+    let template = Message {
+        brand: issuer.brand(),
+        title: title.to_owned(),
+        text: text.to_owned(),
+        fix: fix.map(str::to_owned),
+        link: None,
+        request_id: id,
+    };
+    page(status, &template, None).into_response()
+}
+
+fn unreadable(issuer: &Issuer, error: &OAuthError) -> Response {
+    let said = ("This request cannot be read", error.description(), None);
+    message(issuer, StatusCode::BAD_REQUEST, said, None)
+}
+
+async fn authorize(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
+    let visit = match Visit::read(&issuer, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    let asked = Asked {
+        params: visit.params.clone(),
+        session: visit.session(),
+        origin: visit.origin.clone(),
+    };
+    let step = issuer.oauth().authorize(asked).await;
+    shown(&issuer, &visit, step, None)
+}
+
+async fn decide(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
+    let visit = match Visit::read(&issuer, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    if !visit.is_from_us(&issuer) {
+        return forged(&issuer, &visit);
+    }
+    let answer = ConsentAnswer {
+        continue_text: visit.param(CONTINUE).to_owned(),
+        csrf: visit.param("csrf").to_owned(),
+        allow: visit.param("answer") == "allow",
+        scopes: None,
+    };
+    let step = issuer.oauth().decide(answer, visit.session(), &visit.origin).await;
+    shown(&issuer, &visit, step, None)
+}
+
+fn forged(issuer: &Issuer, visit: &Visit) -> Response {
+    let said = (
+        "This page is too old",
+        "The form did not come from a page of ours, or your browser has lost its cookies.",
+        Some("Go back and load the page again."),
+    );
+    message(issuer, StatusCode::FORBIDDEN, said, Some(visit.origin.request_id.to_string()))
+}
+
+/// What the browser gets. `attempt`: what was typed and why it did not do.
+fn shown(
+    issuer: &Issuer,
+    visit: &Visit,
+    step: Step,
+    attempt: Option<(String, String)>,
+) -> Response {
+    match step {
+        Step::Redirect { url } => see_other(url.expose()),
+        Step::FormPost { action, fields } => {
+            let template = FormPost {
+                brand: issuer.brand(),
+                host: host_of(&action),
+                fields: fields
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value.expose().clone()))
+                    .collect(),
+                action: action.clone(),
+            };
+            page(StatusCode::OK, &template, Some(&action)).into_response()
+        }
+        Step::Login(view) => login_page(issuer, visit, *view, attempt),
+        Step::Consent(view) => consent_page(issuer, *view),
+        Step::ErrorPage(error) => {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+            let said = ("This request cannot go on", &*error.description, Some(error.fix));
+            message(issuer, status, said, Some(visit.origin.request_id.to_string()))
+        }
+    }
+}
+
+fn client(view: &authority::oauth::ClientView) -> ClientView {
+    ClientView {
+        name: view.name.clone(),
+        host: Some(view.host.clone()),
+        unverified: !view.registered,
+    }
+}
+
+fn login_page(
+    issuer: &Issuer,
+    visit: &Visit,
+    view: LoginView,
+    attempt: Option<(String, String)>,
+) -> Response {
+    let (visitor, cookie) = match visit.visitor() {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    let reason = match view.reason {
+        LoginReason::NotSignedIn | LoginReason::Choose => None,
+        LoginReason::Again => Some("Sign in once more to go on."),
+        LoginReason::TooLongAgo => {
+            Some("Your last sign-in was a while ago. Sign in once more to go on.")
+        }
+        LoginReason::OtherPerson => Some("Sign in with the account that the application asks for."),
+    };
+    let (email, error) = match attempt {
+        Some((email, error)) => (email, Some(error)),
+        None => (view.login_hint.unwrap_or_default(), None),
+    };
+    let status = if error.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    let goes_to = view.client.redirect_uri.clone();
+    let template = Login {
+        brand: issuer.brand(),
+        client: Some(client(&view.client)),
+        reason: reason.map(str::to_owned),
+        csrf: issuer.oauth().csrf(&visitor, "login"),
+        proceed: view.continue_text,
+        email,
+        error,
+    };
+    with_cookie(page(status, &template, Some(&goes_to)).into_response(), cookie)
+}
+
+fn consent_page(issuer: &Issuer, view: ConsentView) -> Response {
+    let goes_to = view.client.redirect_uri.clone();
+    let template = Consent {
+        brand: issuer.brand(),
+        client: client(&view.client),
+        account: view.email,
+        redirect_host: view.client.host.clone(),
+        scopes: view
+            .scopes
+            .into_iter()
+            .map(|it| ScopeView { name: it.name, words: it.words })
+            .collect(),
+        resources: view.resources,
+        details: view.details.iter().map(detail).collect(),
+        csrf: view.csrf,
+        proceed: view.continue_text,
+    };
+    page(StatusCode::OK, &template, Some(&goes_to)).into_response()
+}
+
+/// RFC 9396 §6.1 asks that people see what they agree to: every member, in words as it came.
+fn detail(value: &Value) -> DetailView {
+    let kind = value.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let cut = |text: String| text.chars().take(FACT_CHARS).collect::<String>();
+    let shown = |value: &Value| match value {
+        Value::String(text) => cut(text.clone()),
+        other => cut(other.to_string()),
+    };
+    let members = value.as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
+    let facts = members.take(FACTS).map(|(name, value)| (cut(name.clone()), shown(value)));
+    DetailView { kind, facts: facts.collect() }
+}
+
+/// The sign-in page by itself: for the pages of ours that need a session.
+async fn login(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
+    let visit = match Visit::read(&issuer, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    own_login(&issuer, &visit, None)
+}
+
+/// Pages of ours that may be gone back to after signing in. WHY a list: whatever stands in an address, nobody is led
+/// elsewhere (RFC 9700 §4.11).
+const OWN_PAGES: [&str; 1] = ["/device"];
+
+/// The page of ours that `next` names, with its query.
+fn own_page(next: &str) -> Option<&str> {
+    let path = next.split('?').next().unwrap_or_default();
+    let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    (OWN_PAGES.contains(&path) && plain).then_some(next)
+}
+
+pub(super) fn own_login(
+    issuer: &Issuer,
+    visit: &Visit,
+    attempt: Option<(String, String)>,
+) -> Response {
+    let (visitor, cookie) = match visit.visitor() {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    let (email, error) = match attempt {
+        Some((email, error)) => (email, Some(error)),
+        None => (String::new(), None),
+    };
+    let status = if error.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    let next = match visit.parts.uri.path() {
+        "/login" => {
+            let came = visit.param(CONTINUE).strip_prefix("next:");
+            own_page(came.unwrap_or_else(|| visit.param("next"))).unwrap_or_default().to_owned()
+        }
+        path => match visit.parts.uri.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        },
+    };
+    let template = Login {
+        brand: issuer.brand(),
+        client: None,
+        reason: None,
+        csrf: issuer.oauth().csrf(&visitor, "login"),
+        proceed: format!("next:{next}"),
+        email,
+        error,
+    };
+    with_cookie(page(status, &template, None).into_response(), cookie)
+}
+
+async fn sign_in(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
+    let visit = match Visit::read(&issuer, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    let oauth = issuer.oauth();
+    // RFC 9700 §4.7 and login CSRF: the form was shown to this very browser.
+    let visitor = visit.cookies.read(&visit.parts.headers, VISIT);
+    let ours = visitor.is_some_and(|it| oauth.csrf_holds(&it, "login", visit.param("csrf")));
+    if !ours || !visit.is_from_us(&issuer) {
+        return forged(&issuer, &visit);
+    }
+    let email = visit.param("email").to_owned();
+    let ask = SignIn {
+        email: email.clone(),
+        password: Secret::new(visit.param("password").to_owned()),
+        session: visit.session(),
+    };
+    let refused = match oauth.sign_in(ask, &visit.origin).await {
+        Ok(Ok(signed_in)) => {
+            let cookie = visit.cookies.set(SESSION, &signed_in.text);
+            return with_cookie(onward(&issuer, &visit, signed_in.text).await, Some(cookie));
+        }
+        Ok(Err(refused)) => refused,
+        Err(_) => {
+            let said = (
+                "Signing in is not possible now",
+                "Something on our side does not answer.",
+                Some("Try again in a moment."),
+            );
+            let id = visit.origin.request_id.to_string();
+            return message(&issuer, StatusCode::SERVICE_UNAVAILABLE, said, Some(id));
+        }
+    };
+    let words = match refused {
+        SignInRefused::Wrong => "That e-mail and password do not belong together.".to_owned(),
+        SignInRefused::TooEarly(wait) => {
+            format!("That were many attempts. Try again in {}.", spoken(wait.as_secs().max(1)))
+        }
+        SignInRefused::Busy => "Many people sign in just now. Try again in a moment.".to_owned(),
+    };
+    let mut response = again(&issuer, &visit, (email, words)).await;
+    if let SignInRefused::TooEarly(wait) = refused {
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    response
+}
+
+fn spoken(seconds: u64) -> String {
+    match seconds {
+        1 => "a second".to_owned(),
+        2..=90 => format!("{seconds} seconds"),
+        more => format!("{} minutes", more.div_ceil(60)),
+    }
+}
+
+/// Where a person goes who has just signed in.
+async fn onward(issuer: &Issuer, visit: &Visit, session: SessionText) -> Response {
+    let text = visit.param(CONTINUE);
+    if let Some(next) = text.strip_prefix("next:") {
+        return match own_page(next) {
+            Some(next) => see_other(&issuer.oauth().settings().url(next)),
+            None => {
+                let said = ("You are signed in", "You can close this page.", None);
+                message(issuer, StatusCode::OK, said, None)
+            }
+        };
+    }
+    let step = issuer.oauth().authorize(asked(visit, Some(session))).await;
+    shown(issuer, visit, step, None)
+}
+
+fn asked(visit: &Visit, session: Option<SessionText>) -> Asked {
+    let mut params = Params::default();
+    // A value that came in as one parameter fits as one.
+    let _ = params.push(CONTINUE, visit.param(CONTINUE));
+    Asked { params, session, origin: visit.origin.clone() }
+}
+
+/// The sign-in page once more, with what was wrong.
+async fn again(issuer: &Issuer, visit: &Visit, attempt: (String, String)) -> Response {
+    if visit.param(CONTINUE).starts_with("next:") {
+        return own_login(issuer, visit, Some(attempt));
+    }
+    // WHY without a session: the page is to ask again, whoever is signed in.
+    let step = issuer.oauth().authorize(asked(visit, None)).await;
+    shown(issuer, visit, step, Some(attempt))
+}
+
+async fn setup(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
+    let visit = match Visit::read(&issuer, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    let first = visit.params.get("first").is_some();
+    setup_page(&issuer, &visit, first, (String::new(), None))
+}
+
+fn setup_page(
+    issuer: &Issuer,
+    visit: &Visit,
+    first: bool,
+    (code, error): (String, Option<String>),
+) -> Response {
+    let (visitor, cookie) = match visit.visitor() {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let template = Setup {
+        brand: issuer.brand(),
+        csrf: issuer.oauth().csrf(&visitor, "setup"),
+        code,
+        first,
+        email: visit.param("email").to_owned(),
+        error,
+    };
+    with_cookie(page(status, &template, None).into_response(), cookie)
+}
+
+async fn complete(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
+    let visit = match Visit::read(&issuer, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    let oauth = issuer.oauth();
+    let visitor = visit.cookies.read(&visit.parts.headers, VISIT);
+    let ours = visitor.is_some_and(|it| oauth.csrf_holds(&it, "setup", visit.param("csrf")));
+    if !ours || !visit.is_from_us(&issuer) {
+        return forged(&issuer, &visit);
+    }
+    let code = visit.param("code").trim().trim_start_matches('#').to_owned();
+    let first = visit.params.get("email").is_some();
+    let ask = CompleteSetup {
+        setup: Secret::new(code.clone()),
+        email: visit.params.get("email").map(str::to_owned),
+        password: Secret::new(visit.param("password").to_owned()),
+    };
+    match oauth.set_password(ask, &visit.origin).await {
+        Ok(_) => {
+            let template = Message {
+                brand: issuer.brand(),
+                title: "Your password is set".to_owned(),
+                text: "You can sign in with it from now on.".to_owned(),
+                fix: None,
+                link: Some(("/login".to_owned(), "Sign in".to_owned())),
+                request_id: None,
+            };
+            page(StatusCode::OK, &template, None).into_response()
+        }
+        Err(authority::Error::Invalid { problem, .. }) => {
+            let problem = sentence(&problem);
+            setup_page(&issuer, &visit, first, (code, Some(problem)))
+        }
+        Err(_) => {
+            let said = (
+                "That is not possible now",
+                "Something on our side does not answer.",
+                Some("Try again in a moment."),
+            );
+            message(&issuer, StatusCode::SERVICE_UNAVAILABLE, said, None)
+        }
+    }
+}
+
+/// A rule's words as a sentence.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first: String = letters.next().map(|it| it.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc9700_s4_11_nobody_is_led_elsewhere() {
+        let check = |next: &str, expect: bool| {
+            assert_eq!(own_page(next).is_some(), expect, "{next}");
+        };
+        check("/device?user_code=BCDF-GHJK", true);
+        check("/device", true);
+        check("https://evil.example/device", false);
+        check("//evil.example/device", false);
+        check("/device\\..\\x", false);
+        check("/devices", false);
+        check("/oauth/authorize?client_id=x", false);
+        check("", false);
+    }
+
+    #[test]
+    fn a_form_of_another_origin_is_not_ours() {
+        let check = |name: &'static str, value: &str, expect: bool| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            assert_eq!(from_us(&headers, "https://login.example"), expect, "{name}: {value}");
+        };
+        check("origin", "https://login.example", true);
+        check("origin", "https://evil.example", false);
+        check("origin", "null", true);
+        check("sec-fetch-site", "same-origin", true);
+        check("sec-fetch-site", "cross-site", false);
+        check("sec-fetch-site", "same-site", false);
+        check("x-other", "1", true);
+    }
+}
