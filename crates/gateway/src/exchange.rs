@@ -273,7 +273,8 @@ async fn ask(
     let end = tokio::time::Instant::now() + LOOKUP_WAIT;
     for asked in 1..=LOOKUPS {
         let looked_up = tokio::time::timeout_at(end, look_up(connection, presented, &lookup)).await;
-        let learnt = looked_up.unwrap_or_else(|_| Err(late())).map_err(|denial| Denied {
+        let in_time = looked_up.is_ok();
+        let learnt = looked_up.unwrap_or_else(|_| late(&lookup)).map_err(|denial| Denied {
             denial,
             allow: None,
             cors: cors.clone(),
@@ -294,7 +295,7 @@ async fn ask(
             (admitted, cors) = place.admit(connection, &judge, draft)?;
         }
         let with_cors = |denial: Denial| Denied { denial, allow: None, cors: cors.clone() };
-        let asking = Asking { may_ask: asked < LOOKUPS, learnt: learnt.as_ref() };
+        let asking = Asking { may_ask: in_time && asked < LOOKUPS, learnt: learnt.as_ref() };
         match judge.authenticate(admitted, presented, asking).map_err(with_cors)? {
             Step::Done(authenticated) => {
                 let decided = judge.decide(authenticated, place.ip).map_err(with_cors)?;
@@ -308,9 +309,15 @@ async fn ask(
     Err(Denied { denial, allow: None, cors })
 }
 
-fn late() -> Denial {
-    Denial::new(code::ISSUER_UNAVAILABLE, Phase::Authenticate)
-        .detail(format!("no answer within {LOOKUP_WAIT:?}; the question goes on"))
+/// What a look-up that nobody waits for any more comes to: as where it failed.
+fn late(lookup: &Lookup) -> Result<Option<Learnt>, Denial> {
+    match lookup {
+        Lookup::Keys(_) => Ok(None),
+        Lookup::Introspection { .. } => {
+            Err(Denial::new(code::ISSUER_UNAVAILABLE, Phase::Authenticate)
+                .detail(format!("no answer within {LOOKUP_WAIT:?}")))
+        }
+    }
 }
 
 async fn look_up(
