@@ -1,5 +1,13 @@
 //! The ports of the authority: each method is one whole intention and one transaction, as everywhere in
-//! [`crate::ports`]. What changes the gate's state returns the number of its feed row.
+//! [`crate::ports`]. What changes the gate's state returns the number of its feed row; where there are several, the
+//! last one's, so that who has seen that has seen all.
+//!
+//! A call that changes nothing (`None`, `false`, `Gone`, `Denied`, a poll that must go on) writes no event. A call that
+//! ends a grant because something came twice writes `grant.revoked` with the outcome `deny` in place of the event that
+//! it was given.
+//!
+//! A grant is dead when it is revoked, has expired, or was given at or before the `not_before` of a revocation of its
+//! person or of its client; of the latter two its record says so in `revoked_at`. Stores judge that at each use.
 
 use super::records::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, KeyStage,
@@ -34,7 +42,8 @@ pub trait ClientStore: Send + Sync {
         revoke: Option<Revocation>,
         event: Event,
     ) -> Answer<'_, Option<i64>>;
-    /// Removes a client (RFC 7592 §2.3) with the revocation of all its tokens; `None` when there is none.
+    /// Removes a client (RFC 7592 §2.3) with the revocation of all its tokens, and forgets what people agreed to for
+    /// it; `None` when there is none.
     fn remove_client(
         &self,
         id: String,
@@ -73,11 +82,12 @@ pub trait PeopleStore: Send + Sync {
     fn create_session(&self, mac: Mac, session: SessionRecord, event: Event) -> Answer<'_, ()>;
     /// The session with this secret, unless it has expired at `now`.
     fn session(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<SessionRecord>>;
-    /// Replaces a session's record (a fresh proof of who it is, a client more); whether there was one.
+    /// Replaces a session's record (a fresh proof of who it is, a client more); whether there was one with this id
+    /// and person. Clients that joined it meanwhile stay.
     fn replace_session(&self, mac: Mac, session: SessionRecord) -> Answer<'_, bool>;
-    /// Ends the session with this id; what it was. The grants given in it go on.
+    /// Ends the session with this id; what it was. The grants given in it go on. `None` when there is none.
     fn end_session(&self, id: String, event: Event) -> Answer<'_, Option<SessionRecord>>;
-    /// The sessions of a person.
+    /// The sessions of a person that live at `now`, at most [`crate::PAGE_ROWS`].
     fn sessions(&self, user: String, now: UnixMs) -> Answer<'_, Vec<SessionRecord>>;
     /// What a person agreed to for a client.
     fn consent(&self, user: String, client: String) -> Answer<'_, Option<ConsentRecord>>;
@@ -90,7 +100,7 @@ pub struct CodeCompany {
     pub pushed: Option<Mac>,
     /// The consent that is to be remembered.
     pub consent: Option<ConsentRecord>,
-    /// The session in which it was given, and the client that joins it.
+    /// The session in which it was given: the grant's client joins it. One that has ended meanwhile is passed over.
     pub session: Option<String>,
 }
 
@@ -126,7 +136,7 @@ pub enum Rotated {
     Now(GrantRecord),
     /// It was spent within the window: this is the child that was made then, sealed.
     Same(GrantRecord, Vec<u8>),
-    /// It was spent before: the grant is revoked by this very call.
+    /// It was spent before, whether or not it would have expired since: the grant is revoked by this very call.
     Reused {
         /// The grant's id.
         grant: String,
@@ -180,7 +190,8 @@ pub trait GrantStore: Send + Sync {
         within: Window,
         event: Event,
     ) -> Answer<'_, Rotated>;
-    /// Moves the idle end of a token that is not rotated; `None` when it or its grant is gone.
+    /// Moves the idle end of a token that is not rotated, never to an earlier time; `None` when it or its grant is
+    /// gone.
     fn keep_refresh(
         &self,
         mac: Mac,
@@ -190,9 +201,10 @@ pub trait GrantStore: Send + Sync {
     ) -> Answer<'_, Option<GrantRecord>>;
     /// One grant.
     fn grant(&self, id: String) -> Answer<'_, Option<GrantRecord>>;
-    /// The grants of a person that live at `now`.
+    /// The grants of a person that live at `now`, the newest first, at most [`crate::PAGE_ROWS`].
     fn grants_of_user(&self, user: String, now: UnixMs) -> Answer<'_, Vec<GrantRecord>>;
-    /// Revokes a grant with all its tokens until `until`; `None` when there is none.
+    /// Revokes a grant with all its tokens until `until`; `None` when there is none. A second revocation keeps the
+    /// first one's time, and is announced again.
     fn revoke_grant(
         &self,
         id: String,
@@ -217,7 +229,8 @@ pub trait GrantStore: Send + Sync {
     fn push(&self, mac: Mac, pushed: PushedRecord, event: Event) -> Answer<'_, ()>;
     /// A pushed request that is neither spent nor expired at `now`.
     fn pushed(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<PushedRecord>>;
-    /// Takes note of something that may happen once until `until`; whether this was the first time.
+    /// Takes note of something that may happen once until `until`; whether this was the first time. It may still be
+    /// remembered some minutes later.
     fn once(&self, what: Mac, until: UnixMs) -> Answer<'_, bool>;
 }
 
@@ -241,7 +254,7 @@ pub trait DeviceStore: Send + Sync {
     /// Keeps a new one.
     ///
     /// # Errors
-    /// `Conflict` when the user code is in use.
+    /// `Conflict` when the user code is in use at the event's time.
     fn create_device(&self, mac: Mac, device: DeviceRecord, event: Event) -> Answer<'_, ()>;
     /// The one with this user code that waits at `now`.
     fn device_by_user_code(&self, code: String, now: UnixMs) -> Answer<'_, Option<DeviceRecord>>;

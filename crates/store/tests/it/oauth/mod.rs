@@ -4,6 +4,8 @@ mod clients;
 mod codes;
 mod devices;
 mod gate;
+mod measure;
+mod model;
 mod people;
 mod refresh;
 mod rules;

@@ -95,7 +95,8 @@ async fn an_address_belongs_to_one_person(rig: Rig) {
     let done = together((0..20).map(|_| {
         let store = rig.store.clone();
         async move {
-            match store.create_user(user("carol@example.com"), event(codes::USER_CREATED, 0)).await {
+            match store.create_user(user("carol@example.com"), event(codes::USER_CREATED, 0)).await
+            {
                 Ok(_) => Ok(true),
                 Err(PortError::Conflict) => Ok(false),
                 Err(error) => Err(error),
@@ -236,7 +237,7 @@ async fn sessions_end_while_codes_are_given(rig: Rig) {
                 0 => {
                     let cut = revocation(RevocationKind::Subject, &user.id, 3);
                     let act = event(codes::USER_CHANGED, 3);
-                    drop(store.replace_user(user.clone(), user, Some(cut), act).await?);
+                    store.replace_user(user.clone(), user, Some(cut), act).await?;
                 }
                 1 => drop(store.end_session(id, event(codes::USER_CHANGED, 1)).await?),
                 2 => drop(store.sweep(at(13 * HOUR)).await?),
