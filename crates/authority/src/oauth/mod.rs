@@ -20,6 +20,7 @@ pub(crate) mod memory;
 mod mint;
 mod par;
 pub mod ports;
+mod proof;
 pub mod records;
 mod refusal;
 mod remote_keys;
@@ -145,6 +146,11 @@ impl OAuth {
             Change::SigningKeysChanged => self.reload_keys().await,
             _ => Ok(()),
         }
+    }
+
+    /// The time by the authority's clock.
+    pub fn now(&self) -> base::UnixMs {
+        self.parts.clock.now()
     }
 
     /// The settings in force.

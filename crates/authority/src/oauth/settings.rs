@@ -1,5 +1,6 @@
 //! What the configuration says of the authority.
 
+use super::records::ScopeRecord;
 use protocol::Algorithm;
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub struct Settings {
     pub key_published: Duration,
     /// How long a key signs.
     pub key_signing: Duration,
+    /// What the file says of scopes; the store's words stand above it.
+    pub scope_words: Vec<ScopeRecord>,
     /// What the gate protects, in the order of its routes.
     pub resources: Vec<Resource>,
     /// Further resources that routes do not name (userinfo and the control API are always there).
@@ -65,6 +68,11 @@ pub struct Settings {
 
 /// How long any access token may live: a revocation must be remembered for so long.
 pub const ACCESS_TOKEN_LONGEST: Duration = Duration::from_secs(3600);
+
+/// Where the token endpoint lies below the issuer.
+pub const TOKEN_PATH: &str = "/oauth/token";
+/// Where requests are pushed to (RFC 9126), below the issuer.
+pub const PUSH_PATH: &str = "/oauth/par";
 
 impl Settings {
     /// The defaults of the design for this issuer.
@@ -87,6 +95,7 @@ impl Settings {
             client_documents: true,
             key_published: days(1),
             key_signing: days(30),
+            scope_words: Vec::new(),
             resources: Vec::new(),
             extra_audiences: Vec::new(),
         }
