@@ -154,10 +154,10 @@ impl OAuth {
     /// As the store says.
     pub async fn sign_out(&self, text: &SessionText, origin: &Origin) -> Result<bool, Error> {
         let Some(current) = self.current(Some(text)).await? else { return Ok(false) };
-        self.end(&current.session, origin).await
+        self.end_this_session(&current.session, origin).await
     }
 
-    pub(crate) async fn end(
+    pub(crate) async fn end_this_session(
         &self,
         session: &SessionRecord,
         origin: &Origin,

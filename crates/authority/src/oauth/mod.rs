@@ -12,6 +12,7 @@
 mod authorize;
 mod client_auth;
 pub mod clients;
+mod device_page;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod logout;
@@ -38,6 +39,7 @@ pub use authorize::{
     LoginView, Step,
 };
 pub use client_auth::ClientCall;
+pub use device_page::{DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceStep, DeviceView};
 pub use par::Pushed;
 pub use scopes::{ADMIN_SCOPES, ScopeView, admin_scopes};
 pub use sessions::{AAL1, Current, SessionText, SignIn, SignInRefused, SignedIn};

@@ -168,8 +168,10 @@ impl OAuth {
     /// What scopes mean, in their order.
     pub(crate) async fn scope_views(&self, scopes: &[String]) -> Result<Vec<ScopeView>, Error> {
         let written = self.parts.store.scopes().await?;
+        let declared = self.settings().scope_words.clone();
+        // The store's words stand above the file's.
         let written: BTreeMap<String, String> =
-            written.into_iter().map(|it| (it.name, it.description)).collect();
+            declared.into_iter().chain(written).map(|it| (it.name, it.description)).collect();
         let view = |name: &String| ScopeView {
             name: name.clone(),
             words: written.get(name).cloned().unwrap_or_else(|| default_words(name)),

@@ -41,7 +41,7 @@ impl OAuth {
         origin: &Origin,
     ) -> Step {
         let outcome = self.decided(ask, session, origin).await;
-        self.shown(outcome, origin).await
+        self.step_of(outcome, origin).await
     }
 
     async fn decided(
@@ -74,7 +74,7 @@ impl OAuth {
         if !ask.allow {
             self.denied(&prepared, &current, origin).await?;
             let error = OAuthError::new(ErrorCode::AccessDenied, "the person said no");
-            return self.answer(&reply, answer::error(error)).map_err(Stop::from);
+            return self.authorization_answer(&reply, answer::error(error)).map_err(Stop::from);
         }
         let mut given = scopes::of_person(prepared.scopes.clone(), &current.user);
         if let Some(kept) = &ask.scopes {
@@ -82,7 +82,7 @@ impl OAuth {
             given.retain(|scope| scope == "openid" || kept.contains(scope));
         }
         let code = self.give(prepared, &current, given, true, origin).await?;
-        self.answer(&reply, answer::code(code)).map_err(Stop::from)
+        self.authorization_answer(&reply, answer::code(code)).map_err(Stop::from)
     }
 
     async fn denied(

@@ -22,6 +22,7 @@ pub use consent::{ClientView, ConsentView, LoginReason, LoginView};
 pub use decide::ConsentAnswer;
 
 pub(crate) use answer::Reply;
+pub(crate) use consent::client_view;
 pub(crate) use request::{Came, Prepared, Stop, must_sign, read};
 
 use super::secrets::{self, Purpose};
@@ -96,7 +97,7 @@ impl OAuth {
     /// Takes an authorization request one step further.
     pub async fn authorize(&self, ask: Asked) -> Step {
         let outcome = self.next_step(&ask).await;
-        self.shown(outcome, &ask.origin).await
+        self.step_of(outcome, &ask.origin).await
     }
 
     async fn next_step(&self, ask: &Asked) -> Result<Step, Stop> {
@@ -111,7 +112,7 @@ impl OAuth {
             Needed::Nothing { scopes } => {
                 let reply = prepared.reply.clone();
                 let code = self.give(prepared, &current, scopes, false, &ask.origin).await?;
-                self.answer(&reply, answer::code(code)).map_err(Stop::from)
+                self.authorization_answer(&reply, answer::code(code)).map_err(Stop::from)
             }
             Needed::Question { scopes } => {
                 let session = ask.session.as_ref();
@@ -121,7 +122,7 @@ impl OAuth {
     }
 
     /// Turns what stopped a request into what the browser gets, and records it.
-    pub(crate) async fn shown(&self, outcome: Result<Step, Stop>, origin: &Origin) -> Step {
+    pub(crate) async fn step_of(&self, outcome: Result<Step, Stop>, origin: &Origin) -> Step {
         match outcome {
             Ok(step) => step,
             Err(Stop::Broken(error)) => page(super::refusal::broken(&error), FIX_OURS),
@@ -140,7 +141,7 @@ impl OAuth {
                     // RFC 9700 §4.11.2: no automatic redirect to who may have registered to be redirected to.
                     return page(error, FIX_CLIENT);
                 }
-                self.answer(&reply, answer::error(error))
+                self.authorization_answer(&reply, answer::error(error))
                     .unwrap_or_else(|error| page(error, FIX_OURS))
             }
         }

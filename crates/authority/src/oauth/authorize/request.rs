@@ -220,13 +220,13 @@ impl OAuth {
     async fn client_of_request(
         &self,
         id: &str,
-        _origin: &Origin,
+        origin: &Origin,
     ) -> Result<Arc<ClientRecord>, Stop> {
         let unknown = |rule: &'static str| {
             let error = OAuthError::new(ErrorCode::InvalidClient, "the client is not known here");
             Stop::Page { client: Some(id.to_owned()), error, rule: rule.into(), fix: FIX_CLIENT }
         };
-        match self.known_client(id) {
+        match self.client(id, origin).await? {
             None => Err(unknown("RFC 6749 §4.1.2.1: there is no client with this client_id")),
             Some(client) if client.disabled_at.is_some() => Err(unknown("the client is disabled")),
             Some(client) => Ok(client),

@@ -57,7 +57,10 @@ async fn no_fixation_each_sign_in_brings_a_new_text() {
     assert_eq!(second.session.auth_time, world.now());
     assert!(world.oauth.current(Some(&first.text)).await.unwrap().is_none());
     let current = world.oauth.current(Some(&second.text)).await.unwrap().unwrap();
-    assert_eq!((current.user.email.as_str(), current.session.amr.as_slice()), (ANN, ["pwd".to_owned()].as_slice()));
+    assert_eq!(
+        (current.user.email.as_str(), current.session.amr.as_slice()),
+        (ANN, ["pwd".to_owned()].as_slice())
+    );
 }
 
 #[tokio::test]
