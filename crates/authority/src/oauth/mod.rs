@@ -12,9 +12,12 @@
 mod authorize;
 mod client_auth;
 pub mod clients;
+mod describe;
 mod device_page;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod introspect;
+mod living;
 mod logout;
 #[cfg(test)]
 pub(crate) mod memory;
@@ -25,6 +28,7 @@ mod proof;
 pub mod records;
 mod refusal;
 mod remote_keys;
+mod revoke;
 mod scopes;
 pub mod secrets;
 mod sessions;
@@ -32,6 +36,7 @@ pub mod settings;
 mod signing;
 mod subjects;
 mod token;
+pub mod trust;
 mod users;
 
 pub use authorize::{
@@ -108,6 +113,7 @@ pub struct OAuth {
     clients: clients::Clients,
     people: sessions::People,
     remote_keys: remote_keys::RemoteKeys,
+    trust: ArcSwap<Vec<records::TrustRecord>>,
 }
 
 impl std::fmt::Debug for OAuth {
@@ -126,6 +132,7 @@ impl OAuth {
             clients: clients::Clients::default(),
             people: sessions::People::default(),
             remote_keys: remote_keys::RemoteKeys::default(),
+            trust: ArcSwap::default(),
         }
     }
 
@@ -135,6 +142,7 @@ impl OAuth {
     /// As the store says, or when a key cannot be opened.
     pub async fn start(&self) -> Result<(), Error> {
         self.load_clients().await?;
+        self.load_trusts().await?;
         self.start_keys().await
     }
 
@@ -146,6 +154,7 @@ impl OAuth {
         match change {
             Change::ClientChanged(id) => self.reload_client(id).await,
             Change::SigningKeysChanged => self.reload_keys().await,
+            Change::RulesChanged => self.load_trusts().await,
             _ => Ok(()),
         }
     }

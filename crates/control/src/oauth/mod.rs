@@ -9,6 +9,7 @@
 //! on to somebody else (RFC 9700 §4.12).
 
 mod answer;
+mod device;
 mod form;
 mod machine;
 mod person;
@@ -73,5 +74,5 @@ impl Issuer {
 
 /// The endpoints and pages.
 pub(crate) fn routes(issuer: Issuer) -> Router {
-    machine::routes().merge(person::routes()).with_state(issuer)
+    machine::routes().merge(person::routes()).merge(device::routes()).with_state(issuer)
 }

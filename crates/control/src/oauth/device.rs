@@ -1,0 +1,127 @@
+//! The page on which people connect a device (RFC 8628 §3.3).
+
+use super::Issuer;
+use super::person::{Visit, message, own_login};
+use crate::pages::forms::{ClientView, Device, DeviceConsent, ScopeView, page};
+use authority::oauth::{DeviceDecision, DeviceStep};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{Request, StatusCode};
+
+pub(super) fn routes() -> Router<Issuer> {
+    Router::new().route("/device", get(ask).post(answer))
+}
+
+async fn ask(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
+    let visit = match Visit::read(&issuer, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    let session = visit.session();
+    let Some(code) = visit.params.get("user_code") else {
+        return match issuer.oauth().current(session.as_ref()).await {
+            Ok(Some(_)) => form(&issuer, StatusCode::OK, String::new(), None),
+            Ok(None) => own_login(&issuer, &visit, None),
+            Err(_) => broken(&issuer, &visit),
+        };
+    };
+    let step = issuer.oauth().device_view(code, session.as_ref(), &visit.origin).await;
+    shown(&issuer, &visit, code, step)
+}
+
+async fn answer(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
+    let visit = match Visit::read(&issuer, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    let session = visit.session();
+    let step = match visit.is_from_us(&issuer) {
+        true => {
+            let decision = DeviceDecision {
+                user_code: visit.param("user_code").to_owned(),
+                csrf: visit.param("csrf").to_owned(),
+                allow: visit.param("answer") == "allow",
+            };
+            issuer.oauth().device_decide(&decision, session.as_ref(), &visit.origin).await
+        }
+        false => Ok(DeviceStep::Forged),
+    };
+    let code = visit.param("user_code").to_owned();
+    shown(&issuer, &visit, &code, step)
+}
+
+fn form(issuer: &Issuer, status: StatusCode, code: String, error: Option<&str>) -> Response {
+    let template = Device { brand: issuer.brand(), code, error: error.map(str::to_owned) };
+    page(status, &template, None).into_response()
+}
+
+fn broken(issuer: &Issuer, visit: &Visit) -> Response {
+    let said = (
+        "That is not possible now",
+        "Something on our side does not answer.",
+        Some("Try again in a moment."),
+    );
+    let id = visit.origin.request_id.to_string();
+    message(issuer, StatusCode::SERVICE_UNAVAILABLE, said, Some(id))
+}
+
+fn shown(
+    issuer: &Issuer,
+    visit: &Visit,
+    code: &str,
+    step: Result<DeviceStep, authority::Error>,
+) -> Response {
+    let code: String = code.chars().take(16).collect();
+    match step {
+        Err(_) => broken(issuer, visit),
+        Ok(DeviceStep::Login) => own_login(issuer, visit, None),
+        Ok(DeviceStep::Unknown) => {
+            let words =
+                "No device waits with this code. It may have expired: start again at the device.";
+            form(issuer, StatusCode::NOT_FOUND, code, Some(words))
+        }
+        Ok(DeviceStep::TooEarly(wait)) => {
+            let words =
+                format!("That were many codes. Try again in {} seconds.", wait.as_secs().max(1));
+            form(issuer, StatusCode::TOO_MANY_REQUESTS, code, Some(&words))
+        }
+        Ok(DeviceStep::Forged) => {
+            let said = (
+                "This page is too old",
+                "The form did not come from a page of ours, or your browser has lost its cookies.",
+                Some("Go back and load the page again."),
+            );
+            message(issuer, StatusCode::FORBIDDEN, said, Some(visit.origin.request_id.to_string()))
+        }
+        Ok(DeviceStep::Done(true)) => {
+            let said = ("Connected", "Go back to the device: it goes on by itself.", None);
+            message(issuer, StatusCode::OK, said, None)
+        }
+        Ok(DeviceStep::Done(false)) => {
+            let said = ("Refused", "The device gets no access.", None);
+            message(issuer, StatusCode::OK, said, None)
+        }
+        Ok(DeviceStep::Ask(view)) => {
+            let template = DeviceConsent {
+                brand: issuer.brand(),
+                client: ClientView {
+                    name: view.client.name,
+                    host: None,
+                    unverified: !view.client.registered,
+                },
+                account: view.email,
+                code: view.user_code,
+                scopes: view
+                    .scopes
+                    .into_iter()
+                    .map(|it| ScopeView { name: it.name, words: it.words })
+                    .collect(),
+                csrf: view.csrf,
+            };
+            page(StatusCode::OK, &template, None).into_response()
+        }
+    }
+}
