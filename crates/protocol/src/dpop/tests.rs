@@ -106,6 +106,8 @@ fn rfc9449_s4_3_check_5_algorithm() {
         let outcome = with_header("alg", json!(bad));
         assert!(matches!(outcome, Err(DpopError::Token(JwtError::AlgorithmRefused(_)))), "{bad}");
     }
+    // RFC 8725 §3.1: the key is used with no other algorithm than its own.
+    assert_eq!(with_header("alg", json!("EdDSA")), Err(JwtError::UnknownKey.into()));
     let only = Expectation { algorithms: AlgorithmSet::of(&[Algorithm::EdDsa]), ..expect() };
     let outcome = verify(&[signed(&header(), &claims()).as_bytes()], &only);
     assert!(matches!(outcome, Err(DpopError::Token(JwtError::AlgorithmRefused(_)))));

@@ -80,6 +80,17 @@ pub fn userinfo(
     out
 }
 
+/// The claims of a signed answer of `userinfo` to `client_id` (§5.3.2). Without times, so that it is never
+/// taken for an ID token.
+pub fn signed_userinfo(mut userinfo: Object, issuer: &str, client_id: &str) -> Object {
+    for time in ["iat", "exp", "nbf", "nonce"] {
+        userinfo.remove(time);
+    }
+    userinfo.insert("iss".to_owned(), Value::from(issuer));
+    userinfo.insert("aud".to_owned(), Value::from(client_id));
+    userinfo
+}
+
 /// What of a person's data stands in the ID token: only what the `claims` parameter asks for there, since
 /// with the code flow the scopes' claims are for `userinfo` (§5.4).
 pub fn id_token_claims(person: &Object, asked: &ClaimsRequest) -> ExtraClaims {
@@ -145,6 +156,13 @@ mod tests {
             "email": {"essential": true}, "unknown": null, "sub": null}});
         let expect = json!({"sub": "anna", "groups": ["ops"], "email": "anna@example.com"});
         assert_eq!(answer("openid", &asked), expect);
+    }
+
+    #[test]
+    fn oidc_core_s5_3_2_a_signed_answer_has_issuer_and_audience() {
+        let Value::Object(person) = json!({"sub": "anna", "iat": 1, "aud": "x"}) else { panic!() };
+        let signed = Value::Object(signed_userinfo(person, "https://login.example", "app"));
+        assert_eq!(signed, json!({"sub": "anna", "iss": "https://login.example", "aud": "app"}));
     }
 
     #[test]

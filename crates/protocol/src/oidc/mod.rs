@@ -13,7 +13,7 @@ mod id_token;
 mod logout;
 mod subject;
 
-pub use claims::{STANDARD_CLAIMS, id_token_claims, scope_claims, userinfo};
+pub use claims::{STANDARD_CLAIMS, id_token_claims, scope_claims, signed_userinfo, userinfo};
 pub use hint::{HintError, IdTokenHint};
 pub use id_token::{IdTokenClaims, token_hash};
 pub use logout::{LOGOUT_EVENT, LOGOUT_LIFETIME, LOGOUT_TYP, LogoutDraft, LogoutTokenClaims};
