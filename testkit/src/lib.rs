@@ -12,28 +12,34 @@
     reason = "a test that cannot be set up fails there and then"
 )]
 
+mod browser;
 mod builder;
 mod client;
 mod command;
+mod dialogue;
 mod gate;
 mod http;
 mod issuer;
 pub mod jose;
 mod node;
+mod person;
 mod places;
 pub mod postgres;
 mod tls;
 mod upstream;
 pub mod wait;
 
+pub use browser::{Browser, Form, Landing, Page, encode, escape, parameter};
 pub use builder::Builder;
 pub use client::{PATIENCE, RawClient, Response, get, request};
 pub use command::{Output, run};
+pub use dialogue::{converse, converse_python};
 pub use gate::Gate;
 pub use http::{BODY_KEPT, Body};
 pub use issuer::{Behaviour, Endpoint, Issuer};
 pub use jose::{Algorithm, Key};
 pub use node::{Node, node};
+pub use person::{Arrival, Person};
 pub use places::{binary, free_port, parts, rounds, soak, workspace};
 pub use tls::Authority;
 pub use upstream::{Answer, Seen, Takeover, Upstream};

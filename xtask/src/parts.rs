@@ -39,6 +39,10 @@ const NODE_PACKAGES: &[(&str, &str)] = &[
     ("ws", "^8"),
     ("@grpc/grpc-js", "^1"),
     ("@grpc/proto-loader", "^0.8"),
+    ("openid-client", "^6.8"),
+    ("oauth4webapi", "^3.8"),
+    ("@modelcontextprotocol/sdk", "^1.29"),
+    ("@modelcontextprotocol/conformance", "^0.1.16"),
 ];
 
 /// The folder that holds what npm and pip installed.
