@@ -137,12 +137,14 @@ impl Dialect {
     /// The rows of the feed after a place, with what they name; whether each is settled.
     pub(crate) fn changes(self) -> &'static str {
         match self {
-            // One writer: numbers commit in order.
-            Self::Sqlite => changes_query!("1"),
+            // One writer: numbers commit in order. WHY not the pair: SQLite would look at every row of this xid,
+            // which is every row.
+            Self::Sqlite => changes_query!("1", "f.seq > $2 AND f.xid >= $1 ORDER BY f.seq"),
             // Every transaction with a lower id than the oldest open one has ended, and its rows are seen.
             Self::Postgres => changes_query!(
                 "CASE WHEN f.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
-                 THEN 1::bigint ELSE 0::bigint END"
+                 THEN 1::bigint ELSE 0::bigint END",
+                "(f.xid, f.seq) > ($1, $2) ORDER BY f.xid, f.seq"
             ),
         }
     }

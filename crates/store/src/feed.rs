@@ -33,9 +33,9 @@ mod kind {
     pub(super) const RULES: i64 = 14;
 }
 
-/// The query for changes; the engine says when a row is settled.
+/// The query for changes; the engine says when a row is settled, and which come after a place in which order.
 macro_rules! changes_query {
-    ($settled:literal) => {
+    ($settled:literal, $after:literal) => {
         concat!(
             "SELECT f.xid, f.seq, f.kind, f.subject, ",
             $settled,
@@ -51,7 +51,9 @@ macro_rules! changes_query {
              LEFT JOIN ip_entries i ON f.kind = 5 AND i.id = f.subject \
              LEFT JOIN revocations v ON v.kind = CASE f.kind WHEN 7 THEN 'token' WHEN 8 THEN 'grant' \
                WHEN 9 THEN 'subject' WHEN 10 THEN 'client' END AND v.value = f.subject \
-             WHERE (f.xid, f.seq) > ($1, $2) ORDER BY f.xid, f.seq LIMIT $3"
+             WHERE ",
+            $after,
+            " LIMIT $3"
         )
     };
 }
