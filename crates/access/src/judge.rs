@@ -7,11 +7,13 @@ use crate::denial::Denial;
 use crate::iplist::Verdict;
 use crate::limit::{By, Counters, LimitKey, Spend};
 use crate::policy::Route;
-use crate::schemes::{self, Asking, Context, Lookup, Presented, Tools};
+use crate::replay::{Once, Used};
+use crate::schemes::{self, Asking, Context, Found, Lookup, Presented, Tools};
 use crate::snapshot::Snapshot;
 use crate::table::Lookup as Match;
 use crate::verified::VerifiedCache;
 use base::{Code, Monotonic, Phase, UnixMs, code};
+use protocol::dpop::Proof;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -49,7 +51,7 @@ pub struct Admitted<A>(Routed<A>);
 #[derive(Debug)]
 pub struct Authenticated<A> {
     routed: Routed<A>,
-    credentials: Vec<Arc<Credential>>,
+    found: Found,
 }
 
 /// Phase Decide is behind it.
@@ -57,6 +59,7 @@ pub struct Authenticated<A> {
 pub struct Decided<A> {
     routed: Routed<A>,
     carried: Vec<Arc<Credential>>,
+    proof: Option<Proof>,
 }
 
 /// Leave to forward one request.
@@ -185,7 +188,7 @@ impl<A> Judge<'_, A> {
     ) -> Result<Step<A>, Denial> {
         let routed = admitted.0;
         if routed.route.is_public() {
-            return Ok(Step::Done(Authenticated { routed, credentials: Vec::new() }));
+            return Ok(Step::Done(Authenticated { routed, found: Found::default() }));
         }
         let context = Context {
             snapshot: self.snapshot,
@@ -200,16 +203,16 @@ impl<A> Judge<'_, A> {
                 denial.scopes = routed.route.scopes_text.clone();
                 Err(denial)
             }
-            Ok(Ok(credentials)) => {
+            Ok(Ok(found)) => {
                 // A credential of a kind that the route does not take is told apart from none at all.
-                if credentials.is_empty()
+                if found.credentials.is_empty()
                     && (presented.authorization.is_some() || presented.api_key.is_some())
                 {
                     let mut denial = Denial::new(code::CREDENTIAL_WRONG_KIND, Phase::Authenticate);
                     denial.scopes = routed.route.scopes_text.clone();
                     return Err(denial);
                 }
-                Ok(Step::Done(Authenticated { routed, credentials }))
+                Ok(Step::Done(Authenticated { routed, found }))
             }
             Ok(Err(lookup)) => Ok(Step::Need(Admitted(routed), lookup)),
         }
@@ -224,7 +227,7 @@ impl<A> Judge<'_, A> {
         authenticated: Authenticated<A>,
         ip: IpAddr,
     ) -> Result<Decided<A>, Denial> {
-        let Authenticated { mut routed, credentials } = authenticated;
+        let Authenticated { mut routed, found: Found { credentials, proof } } = authenticated;
         let route = &routed.route;
         let carried = decide::evaluate(&route.access, &credentials, route.scopes_text.as_ref())
             .map_err(|denial| denial.of(credentials.first()))?;
@@ -234,7 +237,7 @@ impl<A> Judge<'_, A> {
             }
             routed.would_deny.push(denial.code);
         }
-        Ok(Decided { routed, carried })
+        Ok(Decided { routed, carried, proof })
     }
 
     /// Any of the named lists must allow; one that denies by name wins over all.
@@ -266,18 +269,21 @@ impl<A> Judge<'_, A> {
             .detail(format!("list {}", names.join(", "))))
     }
 
-    /// Phase Spend: limits by principal. The last step: what it gives is leave to forward.
+    /// Phase Spend: limits by principal, proofs that count once. The last step: what it gives is leave to forward.
     ///
     /// # Errors
-    /// When a limit is reached.
+    /// When a limit is reached, or a proof was used before.
     pub fn spend(
         &self,
         decided: Decided<A>,
         ip: IpAddr,
         counters: &dyn Counters,
     ) -> Result<Permit<A>, Denial> {
-        let Decided { routed, carried } = decided;
+        let Decided { routed, carried, proof } = decided;
         let Routed { route, mut would_deny } = routed;
+        // WHY: looked at before the limits and taken after: who sends another's proof again uses up none of his
+        // limit, and who is over his limit fills no table.
+        self.unused(&route, &carried, proof.as_ref())?;
         for (number, rate) in route.rates.iter().enumerate() {
             if rate.by != By::Principal {
                 continue;
@@ -298,8 +304,54 @@ impl<A> Judge<'_, A> {
                 }
             }
         }
+        self.use_up(&route, &carried, proof.as_ref())?;
         Ok(Permit { route, carried, would_deny })
     }
+
+    /// RFC 9449 §11.1: a proof that was used is refused.
+    fn unused(
+        &self,
+        route: &Route<A>,
+        carried: &[Arc<Credential>],
+        proof: Option<&Proof>,
+    ) -> Result<(), Denial> {
+        let known = |it: &Proof| self.tools.replays.knows(once(it), self.monotonic);
+        match proof.is_some_and(known) {
+            true => Err(not_once(code::DPOP_REPLAYED, route, carried)),
+            false => Ok(()),
+        }
+    }
+
+    /// RFC 9449 §11.1: a proof is used once, by whichever of several requests comes first.
+    fn use_up(
+        &self,
+        route: &Route<A>,
+        carried: &[Arc<Credential>],
+        proof: Option<&Proof>,
+    ) -> Result<(), Denial> {
+        let Some(proof) = proof else { return Ok(()) };
+        let left = u64::try_from(proof.until.since(self.now).as_nanos()).unwrap_or(u64::MAX);
+        let until = Monotonic(self.monotonic.0.saturating_add(left));
+        match self.tools.replays.take(once(proof), until, self.monotonic) {
+            Used::First => Ok(()),
+            Used::Again => Err(not_once(code::DPOP_REPLAYED, route, carried)),
+            Used::Full => {
+                let mut denial = not_once(code::DPOP_FULL, route, carried);
+                denial.retry_after = Some(protocol::dpop::PROOF_AGE);
+                Err(denial)
+            }
+        }
+    }
+}
+
+fn once(proof: &Proof) -> Once<'_> {
+    Once { key: &proof.jkt, id: &proof.jti }
+}
+
+fn not_once<A>(code: Code, route: &Route<A>, carried: &[Arc<Credential>]) -> Denial {
+    let mut denial = Denial::new(code, Phase::Spend).of(carried.first());
+    denial.scopes = route.scopes_text.clone();
+    denial
 }
 
 fn exceeded(phase: Phase, number: usize, retry_after: std::time::Duration) -> Denial {

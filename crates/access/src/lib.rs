@@ -22,6 +22,8 @@ pub mod live;
 pub mod path;
 pub mod policy;
 pub mod proxy_protocol;
+pub mod replay;
+pub mod resource;
 pub mod revoked;
 pub mod schemes;
 pub mod snapshot;

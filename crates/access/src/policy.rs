@@ -2,6 +2,7 @@
 
 use crate::issuer::Issuer;
 use crate::limit::Rate;
+use crate::resource::Resources;
 use crate::table::RouteTable;
 use protocol::oauth::ScopeSet;
 use std::sync::Arc;
@@ -118,6 +119,8 @@ pub struct Policy<A> {
     pub routes: Vec<Arc<Route<A>>>,
     /// Finds a route.
     pub table: RouteTable,
+    /// The protected resources.
+    pub resources: Resources,
 }
 
 impl<A> Policy<A> {

@@ -4,7 +4,7 @@ use crate::gate::Listener;
 use crate::h1::{Conn, Prefix, is_h2_preface};
 use crate::h2side;
 use crate::place::Place;
-use crate::problem;
+use crate::problem::{self, Told};
 use crate::record::Draft;
 use crate::serve::{self, Connection};
 use crate::settings::ProxyHeader;
@@ -80,7 +80,7 @@ fn turn_away(
     let mut denial = Denial::new(code, Phase::Accept);
     denial.retry_after = Some(COME_BACK);
     let draft = Draft::refusal(shard, client, &denial);
-    let answer = problem::answer(&denial, draft.id(), None);
+    let answer = problem::answer(&denial, draft.id(), Told::default());
     // WHY: over TLS an answer would cost a handshake, which is what a full gate has no time for.
     if listener.tls().is_none()
         && let Ok(mut tcp) = tcp.into_std()

@@ -8,14 +8,15 @@ use crate::caller::{Caller, HeadOut};
 use crate::cors;
 use crate::head::{Known, RequestHead};
 use crate::lookup::LookupError;
-use crate::problem::{self, Answer};
+use crate::metadata;
+use crate::problem::{self, Answer, Told};
 use crate::record::Draft;
 use crate::serve::Connection;
 use crate::settings::{Act, ProxyHeader};
 use access::judge::{Admitted, Judge, NoRoute, Permit, Step};
 use access::policy::Policy;
 use access::schemes::opaque::{self, Learnt};
-use access::schemes::{Asking, Lookup, Presented};
+use access::schemes::{self, Asking, Lookup, Presented, dpop};
 use access::{Denial, Snapshot, address, path};
 use base::{Monotonic, Phase, Secret, UnixMs, code};
 use bytes::Bytes;
@@ -38,8 +39,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub(crate) enum Judged {
     /// It may pass.
     Forward(Box<Forward>),
-    /// A preflight that is answered here.
-    Preflight(Vec<(&'static str, String)>),
+    /// It is answered here: a preflight, or metadata.
+    Answered(Answer),
     /// It may not.
     Denied(Denied),
 }
@@ -89,16 +90,20 @@ pub(crate) async fn run(
         Judged::Forward(forward) => {
             act::forward(connection, *forward, head, Open { draft, source, caller }).await
         }
-        Judged::Preflight(headers) => {
+        Judged::Answered(answer) => {
             draft.event.code = code::OK;
             draft.event.outcome = base::Outcome::Allow;
             draft.event.phase = Some(Phase::Route);
-            let answer = Answer { status: 204, headers, body: Bytes::new() };
             finish(draft, answer, &mut source, &mut caller).await
         }
         Judged::Denied(denied) => {
             draft.denial(&denied.denial);
-            let mut answer = problem::answer(&denied.denial, id, denied.allow.as_deref());
+            let told = Told {
+                allow: denied.allow.as_deref(),
+                route: draft.found(),
+                dpop: head.headers.first(Known::Authorization).is_some_and(schemes::is_dpop),
+            };
+            let mut answer = problem::answer(&denied.denial, id, told);
             answer.headers.extend(denied.cors);
             finish(draft, answer, &mut source, &mut caller).await
         }
@@ -140,7 +145,8 @@ pub(crate) async fn refuse(
     caller: &mut Caller<'_>,
 ) -> bool {
     draft.denial(&denial);
-    let answer = problem::answer(&denial, draft.id(), None);
+    let told = Told { route: draft.found(), ..Told::default() };
+    let answer = problem::answer(&denial, draft.id(), told);
     finish(draft, answer, source, caller).await
 }
 
@@ -176,6 +182,9 @@ async fn try_judge(
     draft.event.host = Some(host.into());
     credentials_in_url(&path, head.query())?;
     draft.event.path = Some(path::without_tokens(&path).into());
+    if let Some(answer) = metadata::answer(&snapshot.policy.resources, head, host, &path) {
+        return own_answer(answer);
+    }
     let judge = Judge {
         snapshot: &snapshot,
         tools: &shard.gate.tools,
@@ -191,7 +200,8 @@ async fn try_judge(
     let place = Place { head, host, path: &path, ip };
     let (admitted, cors) = place.admit(connection, &judge, draft)?;
     let with_cors = |denial: Denial| Denied { denial, allow: None, cors: cors.clone() };
-    let presented = presented(head).map_err(with_cors)?;
+    let shown = Shown::of(connection, head, (host, &path), &admitted);
+    let presented = presented(head, shown.borrow(head)).map_err(with_cors)?;
     let asking = Asking { may_ask: true, learnt: None };
     let step = judge.authenticate(admitted, presented, asking).map_err(with_cors)?;
     let permit = match step {
@@ -295,6 +305,9 @@ async fn ask(
             (admitted, cors) = place.admit(connection, &judge, draft)?;
         }
         let with_cors = |denial: Denial| Denied { denial, allow: None, cors: cors.clone() };
+        // The route may be another now, and with it the host that its URL is on.
+        let shown = Shown::of(connection, place.head, (place.host, place.path), &admitted);
+        let presented = Presented { dpop: shown.borrow(place.head), ..presented };
         let asking = Asking { may_ask: in_time && asked < LOOKUPS, learnt: learnt.as_ref() };
         match judge.authenticate(admitted, presented, asking).map_err(with_cors)? {
             Step::Done(authenticated) => {
@@ -338,8 +351,8 @@ async fn look_up(
         Lookup::Introspection { issuer, fingerprint } => {
             let token = presented
                 .authorization
-                .and_then(|value| protocol::bearer::parse(value).ok().flatten())
-                .map(|bearer| bearer.as_str().to_owned())
+                .and_then(schemes::token_of)
+                .map(ToOwned::to_owned)
                 .ok_or_else(|| Denial::new(code::CREDENTIAL_MALFORMED, Phase::Authenticate))?;
             let (answer, keep) = shard
                 .gate
@@ -419,7 +432,7 @@ fn preflight(
     route.act.cors.as_ref()?;
     draft.route(route);
     Some(match cors::preflight(&route.act, head) {
-        Some(headers) => Ok(Judged::Preflight(headers)),
+        Some(headers) => Ok(Judged::Answered(Answer { status: 204, headers, body: Bytes::new() })),
         None => Err(Denial::new(code::ORIGIN_REFUSED, Phase::Route).into()),
     })
 }
@@ -435,7 +448,46 @@ fn size(act: &Act, head: &RequestHead) -> Result<(), Denial> {
     }
 }
 
-fn presented(head: &RequestHead) -> Result<Presented<'_>, Denial> {
+/// An answer of the gate's own, whatever routes there are.
+fn own_answer(answer: Result<Answer, base::Code>) -> Result<Judged, Denied> {
+    answer.map(Judged::Answered).map_err(|code| {
+        let allow = (code == code::METHOD_NOT_ALLOWED).then(|| metadata::ALLOW.to_owned());
+        Denied { allow, ..Denial::new(code, Phase::Route).into() }
+    })
+}
+
+/// What a request shows of possession (RFC 9449).
+#[derive(Default)]
+struct Shown<'r> {
+    proofs: smallvec::SmallVec<[&'r [u8]; 1]>,
+    uri: String,
+}
+
+impl<'r> Shown<'r> {
+    /// RFC 9449 §4.3 check 9 compares with the URL that the client asked for: the listener's public name, since what
+    /// a proxy in front was asked for does not show in the request; and where a route is found by its host, that.
+    fn of(
+        connection: &Connection,
+        head: &'r RequestHead,
+        (host, path): (&str, &str),
+        admitted: &Admitted<Act>,
+    ) -> Self {
+        let proofs: smallvec::SmallVec<_> = head.headers.all(Known::Dpop).collect();
+        // WHY: hardly any request has a proof; the others build no URL.
+        if proofs.is_empty() {
+            return Self::default();
+        }
+        let host = admitted.route().act.by_host.then_some(host);
+        let uri = connection.listener.settings().public.url(host, path);
+        Self { proofs, uri }
+    }
+
+    fn borrow<'s>(&'s self, head: &'s RequestHead) -> dpop::Shown<'s> {
+        dpop::Shown { proofs: &self.proofs, method: head.method.as_str(), uri: &self.uri }
+    }
+}
+
+fn presented<'s>(head: &'s RequestHead, dpop: dpop::Shown<'s>) -> Result<Presented<'s>, Denial> {
     let one = |known| {
         let mut values = head.headers.all(known);
         let first = values.next();
@@ -444,7 +496,7 @@ fn presented(head: &RequestHead) -> Result<Presented<'_>, Denial> {
             Some(_) => Err(Denial::new(code::CREDENTIAL_MULTIPLE, Phase::Authenticate)),
         }
     };
-    Ok(Presented { authorization: one(Known::Authorization)?, api_key: one(Known::XApiKey)? })
+    Ok(Presented { authorization: one(Known::Authorization)?, api_key: one(Known::XApiKey)?, dpop })
 }
 
 fn method_text(method: &http::Method) -> std::borrow::Cow<'static, str> {

@@ -74,7 +74,7 @@ pub(crate) fn passes_up(field: &Field<'_>, forward_credential: bool) -> bool {
     }
     match field.known() {
         Known::Host | Known::ContentLength | Known::Expect => false,
-        Known::Authorization | Known::XApiKey => forward_credential,
+        Known::Authorization | Known::XApiKey | Known::Dpop => forward_credential,
         Known::Cookie => true,
         _ => !is_ours(field.name()) && !is_disguised_credential(field.name()),
     }

@@ -28,6 +28,7 @@ mod hygiene;
 mod live;
 mod log;
 mod lookup;
+mod metadata;
 mod metrics;
 mod place;
 mod pool;
@@ -46,7 +47,7 @@ pub use log::AccessLog;
 pub use lookup::{LookupError, Lookups};
 pub use metrics::Metrics;
 pub use settings::{
-    Act, CorsSettings, HeaderRules, HealthSettings, HostHeader, ListenerSettings, Proxies,
+    Act, CorsSettings, HeaderRules, HealthSettings, HostHeader, ListenerSettings, Proxies, PublicOrigin,
     ProxyHeader, ServerSettings, Timeouts, TlsFiles, UpstreamProtocol, UpstreamSettings,
     UpstreamTls,
 };

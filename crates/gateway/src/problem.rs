@@ -5,9 +5,12 @@
 
 use crate::caller::HeadOut;
 use crate::h1::encode;
-use access::Denial;
+use crate::settings::Act;
+use access::schemes::dpop;
+use access::{Denial, Route};
 use base::{Code, Phase, RequestId, code};
 use bytes::{Bytes, BytesMut};
+use protocol::challenge::{Challenge, ChallengeError};
 
 /// An answer of our own.
 #[derive(Debug, Clone)]
@@ -17,21 +20,30 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
+/// What a refusal tells beside its code.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Told<'a> {
+    /// The value of `Allow`.
+    pub(crate) allow: Option<&'a str>,
+    /// The route, where one was found.
+    pub(crate) route: Option<&'a Route<Act>>,
+    /// Whether the credential came under the scheme `DPoP`.
+    pub(crate) dpop: bool,
+}
+
 /// A refusal as an answer.
-pub(crate) fn answer(denial: &Denial, id: RequestId, allow: Option<&str>) -> Answer {
+pub(crate) fn answer(denial: &Denial, id: RequestId, told: Told<'_>) -> Answer {
     let status = denial.code.status();
     let mut headers = vec![
         ("content-type", "application/problem+json".to_owned()),
         ("cache-control", "no-store".to_owned()),
     ];
-    if let Some(value) = challenge(denial) {
-        headers.push(("www-authenticate", value));
-    }
+    headers.extend(challenges(denial, told).map(|value| ("www-authenticate", value.into_value())));
     if let Some(after) = denial.retry_after {
         // RFC 9110 §10.2.3: whole seconds; rounded up, since a second too early is one too many.
         headers.push(("retry-after", after.as_millis().div_ceil(1000).max(1).to_string()));
     }
-    if let Some(allow) = allow {
+    if let Some(allow) = told.allow {
         headers.push(("allow", allow.to_owned()));
     }
     Answer { status, headers, body: body(&denial.code, status, id) }
@@ -69,25 +81,45 @@ fn body(code: &Code, status: u16, id: RequestId) -> Bytes {
     Bytes::from(text)
 }
 
-/// RFC 6750 §3: a 401 always carries a challenge, a 403 for a missing scope names the scopes.
-fn challenge(denial: &Denial) -> Option<String> {
-    let scope = denial.scopes.as_deref();
-    let mut value = String::from("Bearer realm=\"portcullis\"");
-    let error = match denial.code.status() {
+/// RFC 6750 §3: a 401 always carries a challenge, a 403 for a missing scope names the scopes. A route that takes tokens
+/// takes them either way, so it has a challenge for each: the error stands in the one for the way that was used, and
+/// `Bearer` comes first, for clients that read only one.
+fn challenges(denial: &Denial, told: Told<'_>) -> impl Iterator<Item = Challenge> {
+    let proof = denial.code.as_str().starts_with("dpop.");
+    let dpop = told.dpop || proof;
+    let (error, bearer, bound) = match denial.code.status() {
         // RFC 6750 §3.1: no error code where no credential was sent.
-        401 if denial.code == code::CREDENTIAL_MISSING => None,
-        401 => Some("invalid_token"),
-        403 if denial.code == code::SCOPE_MISSING => Some("insufficient_scope"),
-        400 if denial.phase == Phase::Authenticate => Some("invalid_request"),
-        _ => return None,
+        401 if denial.code == code::CREDENTIAL_MISSING => (None, true, true),
+        // RFC 9449 §7.1: the proof is wrong; or the token is, for this proof.
+        401 if proof && ![code::DPOP_WRONG_KEY, code::DPOP_NOT_BOUND].contains(&denial.code) => {
+            (Some(ChallengeError::InvalidDpopProof), true, true)
+        }
+        401 => (Some(ChallengeError::InvalidToken), true, true),
+        403 if denial.code == code::SCOPE_MISSING => {
+            (Some(ChallengeError::InsufficientScope), !dpop, dpop)
+        }
+        400 if denial.phase == Phase::Authenticate => {
+            (Some(ChallengeError::InvalidRequest), !dpop, dpop)
+        }
+        _ => (None, false, false),
     };
-    if let Some(error) = error {
-        let title = denial.code.info().map_or("", |info| info.title);
-        value.push_str(&format!(", error=\"{error}\", error_description=\"{title}\""));
-    }
-    if let Some(scope) = scope.filter(|scope| !scope.is_empty()) {
-        // Scopes come from the configuration and are checked against RFC 6749 §3.3: no quote, no backslash.
-        value.push_str(&format!(", scope=\"{scope}\""));
-    }
-    Some(value)
+    let tokens = told.route.is_some_and(Route::takes_tokens);
+    let fill = move |challenge: Challenge, used: bool| {
+        let mut challenge = challenge;
+        if let Some(error) = error.filter(|_| used) {
+            let title = denial.code.info().map_or("", |info| info.title);
+            challenge = challenge.error(error).description(title);
+        }
+        challenge = challenge.scope(denial.scopes.as_deref().unwrap_or_default());
+        // RFC 9728 §5.1
+        match told.route.and_then(|route| route.act.metadata_url.as_deref()) {
+            Some(url) => challenge.resource_metadata(url),
+            None => challenge,
+        }
+    };
+    let realm = || Challenge::bearer().realm("portcullis");
+    let algorithms = || Challenge::dpop().algorithms(dpop::ALGORITHMS);
+    let first = bearer.then(|| fill(realm(), !dpop));
+    let second = (bound && tokens).then(|| fill(algorithms(), dpop));
+    first.into_iter().chain(second)
 }

@@ -56,6 +56,11 @@ impl Draft {
         self.event.client_ip = Some(ip);
     }
 
+    /// The route that was found.
+    pub(crate) fn found(&self) -> Option<&access::Route<Act>> {
+        self.route.as_deref()
+    }
+
     pub(crate) fn route(&mut self, route: &Arc<access::Route<Act>>) {
         self.event.route = Some(route.name.clone());
         self.route = Some(route.clone());

@@ -7,7 +7,7 @@ use crate::exchange;
 use crate::gate::Listener;
 use crate::h1::{Conn, parse_request};
 use crate::head::{HeadError, HeadLimits, RequestHead, Version};
-use crate::problem;
+use crate::problem::{self, Told};
 use crate::record::Draft;
 use crate::shard::Shard;
 use crate::stream::Stream;
@@ -161,7 +161,7 @@ async fn next_head(
 /// Answers what could not even be read as a request, and records it.
 pub(crate) async fn refuse(connection: &Connection, mut caller: Caller<'_>, denial: Denial) {
     let draft = Draft::refusal(&connection.shard, connection.client, &denial);
-    let answer = problem::answer(&denial, draft.id(), None);
+    let answer = problem::answer(&denial, draft.id(), Told::default());
     let text = draft.id().text();
     let mut fill = |out: &mut crate::caller::HeadOut<'_>| out.put(b"x-request-id", &text);
     let _ = tokio::time::timeout(LINGER.0, caller.answer(&answer, &mut fill)).await;

@@ -54,6 +54,28 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// The origin under which callers know a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicOrigin {
+    /// Whether it is reached over TLS.
+    pub https: bool,
+    /// Host name or address; IPv6 without brackets.
+    pub host: Box<str>,
+    /// The port, unless it is the scheme's own.
+    pub port: Option<u16>,
+}
+
+impl PublicOrigin {
+    /// The URL of a canonical path, on another host where one is given.
+    pub(crate) fn url(&self, host: Option<&str>, path: &str) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        let host = host.unwrap_or(&self.host);
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}://{host}{port}{path}")
+    }
+}
+
 /// One listener.
 #[derive(Debug, Clone)]
 pub struct ListenerSettings {
@@ -61,6 +83,8 @@ pub struct ListenerSettings {
     pub name: Arc<str>,
     /// Where it listens.
     pub bind: SocketAddr,
+    /// What callers call it.
+    pub public: PublicOrigin,
     /// TLS, if any.
     pub tls: Option<TlsFiles>,
     /// Proxies in front.
@@ -226,6 +250,10 @@ pub struct Act {
     pub forward_credential: bool,
     /// The methods of the route, for preflights; `None`: any.
     pub methods: Option<Vec<String>>,
+    /// Whether the route is found by its host, so that the host of a request is one that it names.
+    pub by_host: bool,
+    /// Where the metadata of its protected resource lies (RFC 9728), for challenges.
+    pub metadata_url: Option<Box<str>>,
     /// The route's counters.
     pub metrics: RouteMetrics,
 }

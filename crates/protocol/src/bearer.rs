@@ -1,4 +1,4 @@
-//! The `Authorization` header with a bearer token (RFC 6750 §2.1).
+//! The `Authorization` header with a token (RFC 6750 §2.1, RFC 9449 §7.1).
 
 use base::limits::CREDENTIAL_BYTES;
 use std::fmt;
@@ -30,13 +30,22 @@ impl<'a> Bearer<'a> {
 /// # Errors
 /// See [`BearerError`].
 pub fn parse(value: &[u8]) -> Result<Option<Bearer<'_>>, BearerError> {
+    parse_as("Bearer", value)
+}
+
+/// [`parse`] for another scheme whose credentials are one token, such as `DPoP` (RFC 9449 §7.1).
+///
+/// # Errors
+/// See [`BearerError`].
+pub fn parse_as<'v>(scheme: &str, value: &'v [u8]) -> Result<Option<Bearer<'v>>, BearerError> {
+    let expected = scheme;
     let scheme_len = value.iter().position(|c| *c == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(scheme_len).unwrap_or((value, &[]));
     // RFC 9110 §11.1: the scheme has no case.
-    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+    if !scheme.eq_ignore_ascii_case(expected.as_bytes()) {
         return Ok(None);
     }
-    // RFC 6750 §2.1: "Bearer" 1*SP b64token
+    // RFC 6750 §2.1: "Bearer" 1*SP b64token; RFC 9449 §7.1: "DPoP" 1*SP token68
     let spaces = rest.iter().take_while(|c| **c == b' ').count();
     let token = rest.get(spaces..).unwrap_or_default();
     if token.len() > CREDENTIAL_BYTES {
@@ -95,6 +104,17 @@ mod tests {
         }
         let long = format!("Bearer {}", "a".repeat(CREDENTIAL_BYTES + 1));
         check(&long, Err(BearerError::TooLong));
+    }
+
+    #[test]
+    fn rfc9449_s7_1_the_dpop_scheme_takes_one_token() {
+        let read = |value: &'static str| {
+            parse_as("DPoP", value.as_bytes()).map(|it| it.map(Bearer::as_str))
+        };
+        assert_eq!(read("dpop abc"), Ok(Some("abc")));
+        assert_eq!(read("Bearer abc"), Ok(None));
+        assert_eq!(read("DPoPabc"), Ok(None));
+        assert_eq!(read("DPoP a b"), Err(BearerError::Malformed));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! `WWW-Authenticate` values for bearer tokens (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1).
+//! `WWW-Authenticate` values for tokens (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1).
 //!
 //! Invariant: what comes out is one header value of printable ASCII. A value that cannot be quoted in it
 //! loses the characters that are at fault; it never ends the header or begins another parameter.
 
+use crate::algorithm::{Algorithm, AlgorithmSet};
 use crate::oauth::ScopeSet;
 use std::fmt::Write as _;
 
@@ -17,6 +18,8 @@ pub enum ChallengeError {
     InsufficientScope,
     /// The person must authenticate again, or more strongly (401, RFC 9470 §3).
     InsufficientUserAuthentication,
+    /// The DPoP proof is missing or wrong (401, RFC 9449 §7.1).
+    InvalidDpopProof,
 }
 
 impl ChallengeError {
@@ -27,6 +30,7 @@ impl ChallengeError {
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::InsufficientUserAuthentication => "insufficient_user_authentication",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
         }
     }
 }
@@ -42,6 +46,17 @@ impl Challenge {
     /// `Bearer` without parameters.
     pub fn bearer() -> Self {
         Self { value: "Bearer".to_owned(), empty: true }
+    }
+
+    /// `DPoP` without parameters (RFC 9449 §7.1).
+    pub fn dpop() -> Self {
+        Self { value: "DPoP".to_owned(), empty: true }
+    }
+
+    /// Adds `algs` (RFC 9449 §7.1): what proofs may be signed with.
+    #[must_use]
+    pub fn algorithms(self, algorithms: AlgorithmSet) -> Self {
+        self.parameter("algs", &names(algorithms).join(" "))
     }
 
     /// Adds `realm`.
@@ -66,6 +81,12 @@ impl Challenge {
     #[must_use]
     pub fn scopes(self, scopes: &ScopeSet) -> Self {
         if scopes.is_empty() { self } else { self.parameter("scope", &scopes.to_string()) }
+    }
+
+    /// Adds `scope` from a text of scopes; nothing when it is empty.
+    #[must_use]
+    pub fn scope(self, scope: &str) -> Self {
+        if scope.is_empty() { self } else { self.parameter("scope", scope) }
     }
 
     /// Adds `acr_values` (RFC 9470 §3): what would suffice, separated by spaces.
@@ -104,6 +125,12 @@ impl Challenge {
     }
 }
 
+/// The names of algorithms, for challenges and metadata.
+pub fn names(algorithms: AlgorithmSet) -> Vec<&'static str> {
+    let all = Algorithm::ALL.into_iter();
+    all.filter(|it| algorithms.contains(*it)).map(Algorithm::as_str).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +140,19 @@ mod tests {
     fn rfc6750_s3_1_no_error_without_a_credential() {
         assert_eq!(Challenge::bearer().into_value(), "Bearer");
         assert_eq!(Challenge::bearer().realm("orders").into_value(), "Bearer realm=\"orders\"");
+    }
+
+    #[test]
+    fn rfc9449_s7_1_dpop_names_its_algorithms() {
+        let algorithms = AlgorithmSet::of(&[Algorithm::Ps256, Algorithm::Es256]);
+        let value = Challenge::dpop()
+            .algorithms(algorithms)
+            .error(ChallengeError::InvalidDpopProof)
+            .scope("a b")
+            .scope("")
+            .into_value();
+        let expect = "DPoP algs=\"ES256 PS256\", error=\"invalid_dpop_proof\", scope=\"a b\"";
+        assert_eq!(value, expect);
     }
 
     #[test]

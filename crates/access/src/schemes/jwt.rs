@@ -1,4 +1,4 @@
-//! Bearer JWTs of trusted issuers (RFC 9068, RFC 7519, RFC 8725).
+//! JWTs of trusted issuers (RFC 9068, RFC 7519, RFC 8725).
 
 use super::{Context, Lookup, Outcome, reject, reject_known, reject_with};
 use crate::credential::Credential;
@@ -7,7 +7,7 @@ use crate::live::still_good;
 use crate::verified::Verified;
 use base::{Code, Scheme, code, limits};
 use protocol::jws::Compact;
-use protocol::jwt::{Claims, Expectation, TokenTypes};
+use protocol::jwt::{Claims, Confirmation, Expectation, TokenTypes};
 use std::sync::Arc;
 
 /// Registered claims that a route's claim rules may speak of, beside all that are not registered.
@@ -78,7 +78,10 @@ fn verify<A>(ctx: &Context<'_, A>, token: &str, fingerprint: [u8; 32]) -> Result
             &Expectation {
                 issuer: &issuer.settings.issuer,
                 audiences: &issuer.settings.audiences,
-                types: TokenTypes::ACCESS,
+                types: match issuer.settings.source {
+                    KeySource::Own => TokenTypes::AT_JWT,
+                    _ => TokenTypes::ACCESS,
+                },
                 now: ctx.now,
                 skew: limits::CLOCK_SKEW,
             },
@@ -115,15 +118,28 @@ fn unverified<A>(
 /// The credential that verified claims make.
 ///
 /// # Errors
-/// When the token is bound and its proof is missing, or names somebody whose name cannot be sent on.
+/// When the token is bound in a way that cannot be proven here, lacks what the authority always writes, or names somebody whose name cannot be sent on.
 pub(crate) fn credential(
     issuer: &Issuer,
     claims: Claims,
     fingerprint: &[u8; 32],
 ) -> Result<Credential, Code> {
-    // RFC 7800 §3: a bound token without its proof is worth nothing.
-    if claims.confirmation.is_some() {
-        return Err(code::TOKEN_PROOF_MISSING);
+    // RFC 7800 §3.1: who does not understand how a token is bound must not take it.
+    let key = match claims.confirmation {
+        None => None,
+        Some(Confirmation { jkt: Some(ref jkt), x5t_s256: None, other: false }) => {
+            Some(jkt.as_ref().into())
+        }
+        Some(_) => return Err(code::TOKEN_PROOF_MISSING),
+    };
+    // RFC 9068 §2.2: what our own authority always writes. By these its tokens are revoked.
+    if issuer.settings.source == KeySource::Own
+        && (claims.subject.is_none()
+            || claims.client_id.is_none()
+            || claims.issued_at.is_none()
+            || claims.jti.is_none())
+    {
+        return Err(code::TOKEN_CLAIM);
     }
     // WHY: names go on in headers. One that cannot stand there whole is refused rather than changed: two
     // different subjects must never look the same to an upstream.
@@ -155,7 +171,7 @@ pub(crate) fn credential(
         claims: rules,
         routes: Vec::new(),
         grant,
-        key: None,
+        key,
     })
 }
 

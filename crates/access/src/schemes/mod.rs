@@ -2,8 +2,11 @@
 //!
 //! INVARIANT: a credential goes only to the scheme that its syntax names: `pcl_` is an API key, three
 //! base64url parts are a JWT, all else is an opaque token. A scheme never tries what another refused.
+//!
+//! INVARIANT: a credential in `Authorization` that is good is accepted only after [`dpop`] judged how it was sent.
 
 pub mod api_key;
+pub mod dpop;
 pub mod jwt;
 pub mod opaque;
 
@@ -11,9 +14,12 @@ use crate::credential::Credential;
 use crate::denial::Denial;
 use crate::issuer::Issuer;
 use crate::policy::Route;
+use crate::replay::ReplayCache;
 use crate::snapshot::Snapshot;
 use crate::verified::{Fingerprint, Fingerprints, VerifiedCache};
 use base::{Code, Phase, UnixMs, code};
+use dpop::{Sent, Shown};
+use protocol::dpop::Proof;
 use std::sync::Arc;
 
 /// What a scheme found.
@@ -50,6 +56,8 @@ pub struct Tools {
     pub fingerprints: Fingerprints,
     /// The pepper of API keys.
     pub pepper: api_key::Pepper,
+    /// Proofs that were used.
+    pub replays: Arc<dyn ReplayCache>,
 }
 
 /// What a scheme judges by.
@@ -86,6 +94,17 @@ pub struct Presented<'a> {
     pub authorization: Option<&'a [u8]>,
     /// The one `X-API-Key` header.
     pub api_key: Option<&'a [u8]>,
+    /// What it shows of possession.
+    pub dpop: Shown<'a>,
+}
+
+/// The credentials of a request that are good.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Them.
+    pub credentials: Vec<Arc<Credential>>,
+    /// The proof that came with one of them; it is not spent yet.
+    pub proof: Option<Proof>,
 }
 
 /// The kinds that a bearer token can be, by its syntax alone.
@@ -121,42 +140,64 @@ impl Kind {
 pub fn authenticate<A>(
     ctx: &Context<'_, A>,
     presented: Presented<'_>,
-) -> Result<Result<Vec<Arc<Credential>>, Lookup>, Denial> {
-    let mut accepted = Vec::new();
-    let mut take = |outcome| match outcome {
-        Outcome::NotPresented => Ok(None),
-        Outcome::Accepted(credential) => {
-            accepted.push(credential);
-            Ok(None)
-        }
-        Outcome::Rejected(denial) => Err(denial),
-        Outcome::Need(lookup) => Ok(Some(lookup)),
-    };
+) -> Result<Result<Found, Lookup>, Denial> {
+    let mut found = Found::default();
     if let Some(value) = presented.authorization
-        && let Some(lookup) = take(bearer(ctx, value))?
+        && let Some(sent) = sent(value)?
     {
-        return Ok(Err(lookup));
+        match authorization(ctx, sent) {
+            Outcome::NotPresented => {}
+            Outcome::Accepted(credential) => {
+                found.proof = dpop::judge(ctx, sent, presented.dpop, &credential)?;
+                found.credentials.push(credential);
+            }
+            Outcome::Rejected(denial) => return Err(denial),
+            Outcome::Need(lookup) => return Ok(Err(lookup)),
+        }
     }
     if let Some(value) = presented.api_key {
-        take(match std::str::from_utf8(value) {
+        let outcome = match std::str::from_utf8(value) {
             Ok(key) => api_key::authenticate(ctx, key),
             Err(_) => reject(code::KEY_MALFORMED),
-        })?;
+        };
+        match outcome {
+            Outcome::NotPresented => {}
+            Outcome::Accepted(credential) => found.credentials.push(credential),
+            Outcome::Rejected(denial) => return Err(denial),
+            Outcome::Need(lookup) => return Ok(Err(lookup)),
+        }
     }
-    Ok(Ok(accepted))
+    Ok(Ok(found))
 }
 
-fn bearer<A>(ctx: &Context<'_, A>, value: &[u8]) -> Outcome {
-    let token = match protocol::bearer::parse(value) {
-        Ok(Some(bearer)) => bearer.as_str(),
-        // Another authentication scheme (Basic, say) is none of ours: not presented.
-        Ok(None) => return Outcome::NotPresented,
-        Err(_) => return reject(code::CREDENTIAL_MALFORMED),
-    };
-    match Kind::of(token) {
-        Kind::ApiKey => api_key::authenticate(ctx, token),
-        Kind::Jwt => jwt::authenticate(ctx, token),
-        Kind::Opaque => opaque::authenticate(ctx, token),
+/// The token of an `Authorization` header, whichever way it was sent.
+pub fn token_of(value: &[u8]) -> Option<&str> {
+    sent(value).ok().flatten().map(|sent| sent.token)
+}
+
+/// Whether an `Authorization` header names the scheme `DPoP`.
+pub fn is_dpop(value: &[u8]) -> bool {
+    !matches!(protocol::bearer::parse_as(DPOP, value), Ok(None))
+}
+
+/// RFC 9449 §7.1.
+const DPOP: &str = "DPoP";
+
+/// Another authentication scheme (Basic, say) is none of ours: not presented.
+fn sent(value: &[u8]) -> Result<Option<Sent<'_>>, Denial> {
+    let malformed = |_| Denial::new(code::CREDENTIAL_MALFORMED, Phase::Authenticate);
+    if let Some(bearer) = protocol::bearer::parse(value).map_err(malformed)? {
+        return Ok(Some(Sent { token: bearer.as_str(), dpop: false }));
+    }
+    let bound = protocol::bearer::parse_as(DPOP, value).map_err(malformed)?;
+    Ok(bound.map(|bound| Sent { token: bound.as_str(), dpop: true }))
+}
+
+fn authorization<A>(ctx: &Context<'_, A>, sent: Sent<'_>) -> Outcome {
+    match Kind::of(sent.token) {
+        Kind::ApiKey => api_key::authenticate(ctx, sent.token),
+        Kind::Jwt => jwt::authenticate(ctx, sent.token),
+        Kind::Opaque => opaque::authenticate(ctx, sent.token),
     }
 }
 

@@ -1,9 +1,10 @@
-//! Opaque tokens, judged by their issuer's introspection endpoint (RFC 7662), with the verified cache.
+//! Opaque tokens, judged by their issuer's introspection endpoint (RFC 7662), with the verified cache; those of the
+//! authority in this process by itself.
 
 use super::{Context, Lookup, Outcome, reject, reject_known, reject_with};
 use crate::credential::Credential;
 use crate::denial::Denial;
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, KeySource};
 use crate::live::still_good;
 use crate::verified::{Fingerprint, VerifiedCache};
 use base::{Phase, Scheme, UnixMs, code, limits};
@@ -11,13 +12,24 @@ use protocol::oauth::Introspection;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What the authority's own opaque tokens begin with.
+const OWN: &str = "pca_";
+
 /// Judges an opaque token.
 pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
+    // INVARIANT: a token of our own is shown to nobody else, and nobody else's to the authority.
+    let own = token.starts_with(OWN);
     let mut asked = ctx.snapshot.policy.issuers.iter().filter(|issuer| {
-        issuer.settings.introspection.is_some() && ctx.route.takes_issuer(&issuer.settings.name)
+        let its = match own {
+            true => issuer.settings.source == KeySource::Own,
+            false => issuer.settings.introspection.is_some(),
+        };
+        its && ctx.route.takes_issuer(&issuer.settings.name)
     });
     let Some(issuer) = asked.next() else {
-        return if ctx.route.takes_tokens() {
+        return if own && ctx.route.takes_tokens() {
+            reject(code::TOKEN_WRONG_ISSUER)
+        } else if ctx.route.takes_tokens() {
             reject_with(code::TOKEN_MALFORMED, "not a JWT, and no issuer of the route introspects")
         } else {
             Outcome::NotPresented

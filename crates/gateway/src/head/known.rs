@@ -44,6 +44,7 @@ known! {
     ContentType = "content-type",
     Cookie = "cookie",
     Date = "date",
+    Dpop = "dpop",
     Expect = "expect",
     Forwarded = "forwarded",
     Host = "host",

@@ -7,6 +7,7 @@ use access::address::{AddressHeader, TrustedProxies};
 use access::issuer::{Issuer, IssuerSettings, KeySource};
 use access::limit::Limiter;
 use access::policy::{Expr, JwtRule, Policy, Route, Shadow};
+use access::replay::Replays;
 use access::schemes::{Tools, api_key::Pepper};
 use access::snapshot::Snapshot;
 use access::table::{RouteMatch, RouteTable};
@@ -15,8 +16,8 @@ use audit::{Ledger, LedgerOptions, Reader};
 use base::{BoxFuture, Clock, NodeId, Secret, SystemClock};
 use gateway::{
     Act, Gate, GateParts, HeaderRules, HostHeader, ListenerSettings, LookupError, Lookups, Metrics,
-    Proxies, ProxyHeader, ServerSettings, Timeouts, Upstream, UpstreamProtocol, UpstreamSettings,
-    UpstreamTls,
+    Proxies, ProxyHeader, PublicOrigin, ServerSettings, Timeouts, Upstream, UpstreamProtocol,
+    UpstreamSettings, UpstreamTls,
 };
 use protocol::AlgorithmSet;
 use protocol::oauth::{Introspection, ScopeSet};
@@ -82,6 +83,8 @@ fn route(name: &str, access: Expr, metrics: &Metrics) -> Arc<Route<Act>> {
             timeout: None,
             forward_credential: false,
             methods: None,
+            by_host: false,
+            metadata_url: None,
             metrics: metrics.route(name),
         },
     })
@@ -115,7 +118,12 @@ fn snapshot(metrics: &Metrics) -> Snapshot<Act> {
     let table = RouteTable::build(&matches).unwrap();
     Snapshot {
         version: 0,
-        policy: Arc::new(Policy { issuers: vec![Arc::new(issuer)], routes, table }),
+        policy: Arc::new(Policy {
+            issuers: vec![Arc::new(issuer)],
+            routes,
+            table,
+            resources: Default::default(),
+        }),
         keys: Default::default(),
         blocks: Default::default(),
         lists: Vec::new().into(),
@@ -128,6 +136,7 @@ fn listener() -> ListenerSettings {
     ListenerSettings {
         name: "test".into(),
         bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+        public: PublicOrigin { https: false, host: "localhost".into(), port: None },
         tls: None,
         proxies: Proxies {
             trusted: TrustedProxies::new([]),
@@ -167,6 +176,7 @@ fn a_panic_in_one_connection_harms_no_other_and_is_recorded() {
         tools: Tools {
             fingerprints: Fingerprints::new().unwrap(),
             pepper: Pepper::new(&Secret::new([1; 32])),
+            replays: Arc::new(Replays::new()),
         },
         counters: Arc::new(Limiter::new()),
         lookups: Arc::new(Broken),

@@ -3,6 +3,7 @@
 //! INVARIANT: what did not change between two configurations is the same object afterwards: an issuer keeps its
 //! keys, an upstream its connections and its health.
 
+use super::resources;
 use crate::config::{self, Config, SELF};
 use access::decide;
 use access::iplist::{IpList, IpListBuilder, Side};
@@ -12,8 +13,8 @@ use access::table::{RouteMatch, RouteTable};
 use authority::oauth::settings::Resource;
 use gateway::{
     Act, CorsSettings, HeaderRules, HealthSettings, HostHeader, ListenerSettings, Metrics, Proxies,
-    ProxyHeader, ServerSettings, Timeouts, TlsFiles, Upstream, UpstreamProtocol, UpstreamSettings,
-    UpstreamTls,
+    ProxyHeader, PublicOrigin, ServerSettings, Timeouts, TlsFiles, Upstream, UpstreamProtocol,
+    UpstreamSettings, UpstreamTls,
 };
 use protocol::jws::{Algorithm, AlgorithmSet};
 use protocol::oauth::ScopeSet;
@@ -61,7 +62,11 @@ pub(super) fn compile(
     let table = RouteTable::build(&matches)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     let listeners = config.listeners.iter().map(listener).collect();
-    Ok(Compiled { policy: Policy { issuers, routes, table }, lists, listeners })
+    Ok(Compiled {
+        policy: Policy { issuers, routes, table, resources: resources::protected(config) },
+        lists,
+        listeners,
+    })
 }
 
 fn issuer(it: &config::Issuer, config: &Config, before: Option<&Policy<Act>>) -> Arc<Issuer> {
@@ -109,7 +114,7 @@ fn own_issuer(config: &Config) -> Option<IssuerSettings> {
 
 /// What a token of the authority must be for at this route (RFC 8707, RFC 9068 §4): its resource, unless the rule
 /// says otherwise.
-fn own_audiences(route: &config::Route, jwt: &config::JwtRule) -> Vec<String> {
+pub(super) fn own_audiences(route: &config::Route, jwt: &config::JwtRule) -> Vec<String> {
     if jwt.audience.is_empty() { vec![route.resource.clone()] } else { jwt.audience.clone() }
 }
 
@@ -266,6 +271,8 @@ fn act(it: &config::Route, upstream: Arc<Upstream>, metrics: &Metrics) -> Act {
         timeout: it.timeout,
         forward_credential: it.forward_credential,
         methods: it.methods.as_ref().map(|methods| methods.iter().map(ToOwned::to_owned).collect()),
+        by_host: it.host.is_some(),
+        metadata_url: resources::metadata_url(it).map(Into::into),
         metrics: metrics.route(&it.name),
     }
 }
@@ -324,6 +331,12 @@ fn listener(it: &config::Listener) -> ListenerSettings {
     ListenerSettings {
         name: it.name.as_str().into(),
         bind: it.bind,
+        public: PublicOrigin {
+            https: it.public_url.is_https(),
+            host: it.public_url.host().into(),
+            port: (it.public_url.port() != if it.public_url.is_https() { 443 } else { 80 })
+                .then(|| it.public_url.port()),
+        },
         tls: it.tls.as_ref().map(|tls| TlsFiles { cert: tls.cert.clone(), key: tls.key.clone() }),
         proxies: Proxies {
             trusted: access::address::TrustedProxies::new(

@@ -10,6 +10,7 @@ mod ledger;
 mod names;
 mod own;
 mod reload;
+mod resources;
 mod start;
 mod state;
 

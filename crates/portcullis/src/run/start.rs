@@ -6,6 +6,7 @@ use super::state::State;
 use super::{Failure, Running, access_log, follow, issuers, own, text};
 use crate::config::{self, Config};
 use access::limit::Limiter;
+use access::replay::Replays;
 use access::schemes::{Tools, api_key};
 use access::verified::Fingerprints;
 use audit::{Ledger, LedgerOptions, Recorder};
@@ -96,6 +97,7 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
         tools: Tools {
             fingerprints: Fingerprints::new().map_err(text)?,
             pepper: api_key::Pepper::new(pepper.bytes()),
+            replays: Arc::new(Replays::new()),
         },
         counters: Arc::new(Limiter::new()),
         lookups: Arc::new(issuers::Port(issuers.clone())),
