@@ -9,12 +9,17 @@
 //! - Nobody is sent to an address that the client has not registered for this.
 //! - The queue and the tries of each message are bounded; a client that cannot be told is recorded.
 
+use super::authorize::{ErrorPage, FIX_CLIENT};
 use super::records::{ClientRecord, SessionRecord};
-use super::sessions::SessionText;
+use super::refusal::Failed;
+use super::sessions::{Current, SessionText};
 use super::{OAuth, Origin};
 use crate::error::Error;
 use base::{FetchRequest, Outcome, Secret, base62, code};
-use protocol::oidc::{LOGOUT_TYP, LogoutTokenClaims};
+use protocol::AlgorithmSet;
+use protocol::oauth::authorization_response::location;
+use protocol::oauth::{Params, redirect};
+use protocol::oidc::{IdTokenHint, LOGOUT_TYP, LogoutTokenClaims};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -54,7 +59,158 @@ impl Default for Logouts {
     }
 }
 
+/// A call of the logout endpoint (RP-Initiated Logout §2).
+#[derive(Debug, Clone)]
+pub struct LogoutCall {
+    /// The query, or the form.
+    pub params: Params,
+    /// The browser's session.
+    pub session: Option<SessionText>,
+    /// From our own page: its CSRF token, which is the person's yes.
+    pub csrf: Option<String>,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// What the browser gets next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogoutStep {
+    /// The person is asked. The page sends `query` back, and the CSRF token.
+    Confirm {
+        /// The call, to be sent again.
+        query: String,
+        /// What the page sends back, so that no other page can.
+        csrf: String,
+        /// Whose wish it seems to be, where that is known.
+        client: Option<String>,
+    },
+    /// Signed out, and sent to the client.
+    Redirect {
+        /// Where.
+        url: String,
+    },
+    /// Signed out.
+    Done,
+    /// Something is wrong; nothing was ended.
+    ErrorPage(ErrorPage),
+}
+
+/// What is known of a wish to sign out.
+struct Wish {
+    client: Option<Arc<ClientRecord>>,
+    hint: Option<IdTokenHint>,
+    redirect: Option<String>,
+}
+
 impl OAuth {
+    /// Signs a person out at a client's wish. With a hint that names this very session it is done at once; else the
+    /// person is asked.
+    pub async fn logout(&self, call: &LogoutCall) -> LogoutStep {
+        let (client, outcome) = match self.wish(call).await {
+            Ok(wish) => {
+                let client = wish.client.as_ref().map(|client| client.id.clone());
+                (client, self.granted(call, wish).await)
+            }
+            Err(failed) => (call.params.get("client_id").map(str::to_owned), Err(failed)),
+        };
+        match self.settle(&call.origin, client.as_deref(), outcome).await {
+            Ok(step) => step,
+            Err(error) => LogoutStep::ErrorPage(ErrorPage {
+                status: error.status(),
+                code: error.code(),
+                description: error.description().to_owned(),
+                fix: FIX_CLIENT,
+            }),
+        }
+    }
+
+    /// Reads and judges the wish; nothing has happened yet.
+    async fn wish(&self, call: &LogoutCall) -> Result<Wish, Failed> {
+        let params = &call.params;
+        let settings = self.settings();
+        let hint = params.get("id_token_hint").map(|text| {
+            IdTokenHint::read(text, &settings.issuer, &self.key_set(), AlgorithmSet::ALL)
+        });
+        let hint = hint.transpose().map_err(|error| {
+            Failed::request(
+                "id_token_hint is not an ID token of this server",
+                format!("RP-Initiated Logout §2: {error}"),
+            )
+        })?;
+        let named = params.get("client_id");
+        // RP-Initiated Logout §2: both name the same client.
+        if let (Some(hint), Some(named)) = (&hint, named)
+            && *hint.client_id != *named
+        {
+            return Err(Failed::request(
+                "client_id is not the one that id_token_hint was issued to",
+                "RP-Initiated Logout §2: client_id and id_token_hint name different clients",
+            ));
+        }
+        let id = hint.as_ref().map(|hint| &*hint.client_id).or(named);
+        let client = match id {
+            Some(id) => self.client(id, &call.origin).await?.filter(|it| it.disabled_at.is_none()),
+            None => None,
+        };
+        let redirect = self.way_back(params, client.as_deref())?;
+        Ok(Wish { client, hint, redirect })
+    }
+
+    /// Where the person is sent afterwards.
+    fn way_back(
+        &self,
+        params: &Params,
+        client: Option<&ClientRecord>,
+    ) -> Result<Option<String>, Failed> {
+        let Some(asked) = params.get("post_logout_redirect_uri") else { return Ok(None) };
+        // RP-Initiated Logout §3: without knowing whose it is, nobody is sent anywhere.
+        let Some(client) = client else { return Ok(None) };
+        let registered = &client.metadata.post_logout_redirect_uris;
+        if !registered.iter().any(|own| redirect::matches(own, asked)) {
+            return Err(Failed::request(
+                "post_logout_redirect_uri is not one that the application has registered",
+                "RP-Initiated Logout §3: post_logout_redirect_uri differs from every registered one",
+            ));
+        }
+        let state = params.get("state").map(|state| ("state", state));
+        let pairs: Vec<(&str, &str)> = state.into_iter().collect();
+        Ok(Some(match pairs.is_empty() {
+            true => asked.to_owned(),
+            false => location(asked, &pairs),
+        }))
+    }
+
+    async fn granted(&self, call: &LogoutCall, wish: Wish) -> Result<LogoutStep, Failed> {
+        let done = match wish.redirect.clone() {
+            Some(url) => LogoutStep::Redirect { url },
+            None => LogoutStep::Done,
+        };
+        let current = self.current(call.session.as_ref()).await?;
+        let Some((text, current)) = call.session.as_ref().zip(current) else {
+            // Nobody is signed in. RP-Initiated Logout §2: without a hint nothing vouches for the way back.
+            return Ok(if wish.hint.is_some() { done } else { LogoutStep::Done });
+        };
+        let query = call.params.encode();
+        let form = format!("logout\0{query}");
+        let said_yes = call.csrf.as_ref().is_some_and(|csrf| self.csrf_holds(text, &form, csrf));
+        if !said_yes && !self.vouches(&wish, &current) {
+            return Ok(LogoutStep::Confirm {
+                csrf: self.csrf(text, &form),
+                query,
+                client: wish.client.map(|client| client.name.clone()),
+            });
+        }
+        self.end_this_session(&current.session, &call.origin).await?;
+        Ok(done)
+    }
+
+    /// Whether the hint names this very session: by its id, or, in ID tokens without one, by the person.
+    fn vouches(&self, wish: &Wish, current: &Current) -> bool {
+        let (Some(hint), Some(client)) = (&wish.hint, &wish.client) else { return false };
+        let same_person = *hint.subject == self.subject_of(client, &current.user.id);
+        same_person && hint.session_id.as_deref().is_none_or(|id| id == current.session.id)
+    }
+
     /// Puts a message for each client of an ended session into the queue.
     pub(crate) async fn tell_clients(&self, ended: &SessionRecord) -> Result<(), Error> {
         for id in &ended.clients {
@@ -79,17 +235,17 @@ impl OAuth {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let this = Arc::clone(&self);
             tokio::spawn(async move {
-                this.deliver(notice).await;
+                this.deliver(notice, &TRIES).await;
                 drop(place);
             });
         }
     }
 
-    async fn deliver(&self, notice: Notice) {
+    async fn deliver(&self, notice: Notice, pauses: &[Duration]) {
         let mut problem = String::new();
-        for pause in TRIES {
+        for pause in pauses {
             if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(*pause).await;
             }
             match self.try_to_tell(&notice).await {
                 Ok(()) => return,
@@ -174,3 +330,6 @@ impl OAuth {
 }
 
 const NO_KEY: Error = Error::Busy("there is no signing key of this algorithm yet");
+
+#[cfg(test)]
+mod tests;

@@ -160,7 +160,10 @@ impl OAuth {
     }
 
     /// What is known of a person, as the claims of OpenID Connect.
-    async fn person_claims(&self, user: &str) -> Result<serde_json::Map<String, Value>, Failed> {
+    pub(crate) async fn person_claims(
+        &self,
+        user: &str,
+    ) -> Result<serde_json::Map<String, Value>, Failed> {
         let user = self.parts.store.user(user.to_owned()).await?;
         let Some(user) = user.filter(|user| user.disabled_at.is_none()) else {
             return Err(Failed::grant("the grant is no longer valid", "the account is closed"));

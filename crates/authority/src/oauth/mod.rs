@@ -37,6 +37,7 @@ mod signing;
 mod subjects;
 mod token;
 pub mod trust;
+mod userinfo;
 mod users;
 
 pub use authorize::{
@@ -45,10 +46,12 @@ pub use authorize::{
 };
 pub use client_auth::ClientCall;
 pub use device_page::{DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceStep, DeviceView};
+pub use logout::{LogoutCall, LogoutStep};
 pub use par::Pushed;
 pub use scopes::{ADMIN_SCOPES, ScopeView, admin_scopes};
 pub use sessions::{AAL1, Current, SessionText, SignIn, SignInRefused, SignedIn};
 pub use signing::OFFERED;
+pub use userinfo::{USERINFO_PATH, Userinfo, UserinfoCall};
 pub use users::{ADMINISTRATOR, CompleteSetup, CreateUser, CreatedUser, SETUP, SETUP_FIRST};
 
 use crate::actor::Actor;

@@ -6,8 +6,7 @@ use super::authorize::{Came, Stop, must_sign, read};
 use super::records::{ClientRecord, PushedRecord};
 use super::refusal::Failed;
 use super::secrets::Purpose;
-use super::settings::PUSH_PATH;
-use super::{ClientCall, OAuth, Origin};
+use super::{OAuth, Origin};
 use crate::error::Error;
 use base::code;
 use protocol::oauth::authorize::PUSHED;
@@ -30,25 +29,6 @@ pub struct Pushed {
 }
 
 impl OAuth {
-    /// The pushed authorization request endpoint: authenticates the client, verifies a DPoP proof where one came
-    /// (RFC 9449 §10.1), and keeps the request.
-    ///
-    /// # Errors
-    /// As the authorization endpoint and client authentication, told to the client at once (RFC 9126 §2.3).
-    pub async fn push_call(&self, call: &ClientCall) -> Result<Pushed, OAuthError> {
-        let client = match self.authenticate(call).await {
-            Ok(client) => client,
-            Err(failed) => {
-                let id = call.params.get("client_id");
-                return self.settle(&call.origin, id, Err(failed)).await;
-            }
-        };
-        let proof = self.proof_at(call, &client, PUSH_PATH).await;
-        let proof = self.settle(&call.origin, Some(&client.id), proof).await?;
-        let jkt = proof.map(|proof| proof.jkt.to_string());
-        self.push(&client, &call.params, jkt, &call.origin).await
-    }
-
     /// Keeps a request that an authenticated client has pushed. `params` are the form's; those of client
     /// authentication are left out. `dpop_jkt` is the key of a proof that came with it (RFC 9449 §10.1).
     ///

@@ -75,7 +75,7 @@ fn algorithms(client: &ClientRecord) -> AlgorithmSet {
         // OpenID Connect Registration §2: the one that it registered.
         Some(Ok(one)) => AlgorithmSet::of(&[one]),
         Some(Err(_)) => AlgorithmSet::EMPTY,
-        None if client.profile == Profile::Standard => AlgorithmSet::DEFAULT,
+        None if client.profile == Profile::Standard => AlgorithmSet::ALL,
         None => FAPI_OBJECTS,
     }
 }
