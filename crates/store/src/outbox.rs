@@ -3,7 +3,7 @@
 //! A row belongs to the node that wrote it. When that node dies, another takes the row over; should the dead
 //! one come back in between, an event may reach two ledgers. Its id tells that it is one.
 
-use crate::conn::{Conn, args};
+use crate::conn::{Arg, Conn, args};
 use crate::event_row;
 use crate::open::Store;
 use authority::{Answer, AuditLog, Beat, NodeStore, Outbox, OutboxRow, PortError};
@@ -19,7 +19,12 @@ const TAKE: u32 = 4_096;
 const PUT: &str = "INSERT INTO outbox (event_id, node, state, event) VALUES ($1, $2, 0, $3)";
 const WAITING: &str =
     "SELECT seq, event, event_id FROM outbox WHERE node = $1 AND state = 0 ORDER BY seq LIMIT $2";
-const DONE: &str = "UPDATE outbox SET state = 1, done_at = $2 WHERE event_id = $1 AND state = 0";
+/// Ids that one statement marks.
+const MARKED: usize = 32;
+/// The ledger has the text now; the id stays, so that the event is not taken in twice.
+const DONE: &str = "UPDATE outbox SET state = 1, done_at = $1, event = '' WHERE state = 0 AND event_id IN ( \
+     $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+     $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)";
 const BEAT: &str = "INSERT INTO nodes (id, beat, seen_at) VALUES ($1, 1, $2) \
      ON CONFLICT (id) DO UPDATE SET beat = nodes.beat + 1, seen_at = excluded.seen_at";
 const OTHERS: &str = "SELECT o.node, COALESCE(n.beat, 0) FROM \
@@ -57,8 +62,13 @@ impl Outbox for Store {
     fn mark_done(&self, ids: Vec<EventId>, now: UnixMs) -> Answer<'_, ()> {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
-                for id in ids {
-                    conn.execute(DONE, args![id.0.as_slice(), now.0]).await?;
+                for some in ids.chunks(MARKED) {
+                    // What is missing to a full list is its last id, again.
+                    let last = some.last().into_iter().cycle();
+                    let list = some.iter().chain(last).take(MARKED);
+                    let mut args = args![now.0];
+                    args.extend(list.map(|id| Arg::from(id.0.as_slice())));
+                    conn.execute(DONE, args).await?;
                 }
                 Ok(())
             })

@@ -22,6 +22,7 @@ both_engines!(
     address_entries_are_replaced_listed_and_removed,
     the_first_sealed_blob_stays,
     rows_are_taken_in_order_and_once,
+    many_rows_are_marked_at_once,
     an_event_is_kept_once,
     rows_of_a_dead_node_are_adopted_unless_it_lives,
     concurrent_intentions_are_all_kept,
@@ -221,6 +222,26 @@ async fn rows_are_taken_in_order_and_once(rig: Rig) {
     rig.store.mark_done(ids.clone(), START).await.unwrap();
     rig.store.mark_done(ids, START).await.unwrap();
     assert_eq!(rig.events().await, events[2..]);
+}
+
+async fn many_rows_are_marked_at_once(rig: Rig) {
+    for count in [1, 31, 32, 33, 100] {
+        let events: Vec<_> = (0..count).map(|_| event(code::ACT_REFUSED)).collect();
+        for event in &events {
+            rig.store.record(event.clone()).await.unwrap();
+        }
+        let left = event(code::ACT_REFUSED);
+        rig.store.record(left.clone()).await.unwrap();
+        let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+        rig.store.mark_done(ids.clone(), START).await.unwrap();
+        assert_eq!(rig.events().await, std::slice::from_ref(&left));
+        let again = rig.store.record(events[0].clone()).await;
+        assert_eq!(again, Err(PortError::Conflict), "its id is still known");
+        rig.store.mark_done(vec![left.id], START).await.unwrap();
+    }
+    rig.store.mark_done(vec![], START).await.unwrap();
+    let swept = rig.store.sweep(START.plus(Duration::from_secs(25 * 3600))).await.unwrap();
+    assert_eq!(swept.outbox, 202);
 }
 
 async fn an_event_is_kept_once(rig: Rig) {
