@@ -12,12 +12,16 @@
 use base::limits::{DOCUMENT_BYTES, UNKNOWN_KEY_FETCH};
 use base::{Clock, Fetch, FetchRequest, UnixMs};
 use protocol::jwk::KeySet;
+use protocol::oauth::Discovery;
+use protocol::oauth::uri::is_https;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a set is used without asking again.
 const KEYS_FRESH: Duration = Duration::from_secs(600);
+/// How long an issuer's metadata is used without asking again.
+const METADATA_FRESH: Duration = Duration::from_secs(3600);
 /// How long a set is used while its server does not answer: a key that was withdrawn lives no longer.
 const KEYS_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long one fetch may take; a client waits for it.
@@ -34,13 +38,19 @@ struct Kept {
 
 type Slot = Arc<tokio::sync::Mutex<Kept>>;
 
+/// What is known of an issuer: where its keys are, and when that was asked; or when it was asked in vain.
+type Found = Arc<tokio::sync::Mutex<(Option<String>, Option<UnixMs>)>>;
+
 /// The key sets.
 #[derive(Debug, Default)]
-pub(crate) struct RemoteKeys(Mutex<BTreeMap<String, (Slot, UnixMs)>>);
+pub(crate) struct RemoteKeys {
+    slots: Mutex<BTreeMap<String, (Slot, UnixMs)>>,
+    issuers: Mutex<BTreeMap<String, Found>>,
+}
 
 impl RemoteKeys {
     fn slot(&self, url: &str, now: UnixMs) -> Slot {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= URLS && !slots.contains_key(url) {
             let oldest =
                 slots.iter().min_by_key(|(_, (_, used))| *used).map(|(url, _)| url.clone());
@@ -51,6 +61,54 @@ impl RemoteKeys {
         let (slot, used) = slots.entry(url.to_owned()).or_default();
         *used = now;
         Arc::clone(slot)
+    }
+
+    /// Where the keys of `issuer` are, by its metadata (RFC 8414 §3, OpenID Connect Discovery §4).
+    ///
+    /// # Errors
+    /// Why that is not known, for the record.
+    pub(crate) async fn discovered(
+        &self,
+        issuer: &str,
+        (fetch, clock): (&dyn Fetch, &dyn Clock),
+    ) -> Result<String, String> {
+        let found = {
+            let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+            // Only issuers of trust rules come here; their number is bounded, those of rules that are gone are not.
+            if issuers.len() >= URLS && !issuers.contains_key(issuer) {
+                issuers.clear();
+            }
+            Arc::clone(issuers.entry(issuer.to_owned()).or_default())
+        };
+        let mut found = found.lock().await;
+        let now = clock.now();
+        let tried = found.1.map(|at| now.since(at));
+        match &found.0 {
+            Some(url) if tried.is_some_and(|since| since < METADATA_FRESH) => {
+                return Ok(url.clone());
+            }
+            known if tried.is_some_and(|since| since < UNKNOWN_KEY_FETCH) => {
+                return known.clone().ok_or_else(|| "its metadata could not be fetched".to_owned());
+            }
+            _ => {}
+        }
+        found.1 = Some(now);
+        let mut problem = String::new();
+        for place in Discovery::places(issuer) {
+            let body = document(fetch, &place, DOCUMENT_BYTES).await;
+            let read = body.and_then(|body| {
+                Discovery::parse(&body, issuer).map_err(|error| error.to_string())
+            });
+            match read {
+                Ok(metadata) if is_https(&metadata.jwks_uri) => {
+                    found.0 = Some(metadata.jwks_uri.clone());
+                    return Ok(metadata.jwks_uri);
+                }
+                Ok(_) => "its jwks_uri is not https".clone_into(&mut problem),
+                Err(why) => problem = why,
+            }
+        }
+        found.0.clone().ok_or(problem)
     }
 
     /// The set at `url`. When `wanted` does not find its key in it, it is fetched again, if that was not done

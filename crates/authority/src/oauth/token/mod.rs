@@ -9,7 +9,9 @@
 mod client_credentials;
 mod code;
 mod device;
+mod exchange;
 mod grants;
+mod jwt_bearer;
 mod refresh;
 #[cfg(test)]
 mod tests;
@@ -77,6 +79,9 @@ impl OAuth {
             let code = ErrorCode::UnsupportedGrantType;
             return Err(Failed::refused(code, "the grant type is not offered", rule));
         }
+        if grant == JWT_BEARER {
+            return self.by_jwt(call, who).await;
+        }
         let client = self.authenticate(call).await?;
         *who = Some(client.id.clone());
         // RFC 6749 §5.2: a client uses the grants that it is registered for.
@@ -92,7 +97,9 @@ impl OAuth {
             REFRESH => self.by_refresh(&caller).await,
             CLIENT_CREDENTIALS => self.by_client_credentials(&caller).await,
             DEVICE => self.by_device(&caller).await,
-            _ => Err(Failed::Busy("not yet")),
+            EXCHANGE => self.by_exchange(&caller).await,
+            // Every grant on offer stands above.
+            _ => Err(OAuthError::from(ErrorCode::UnsupportedGrantType).into()),
         }
     }
 

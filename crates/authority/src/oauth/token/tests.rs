@@ -8,6 +8,8 @@ use protocol::oauth::token_response::TokenResponse;
 
 mod client_auth;
 mod client_credentials;
+mod exchange;
+mod jwt_bearer;
 mod redeem;
 mod refresh;
 

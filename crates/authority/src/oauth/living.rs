@@ -1,0 +1,98 @@
+//! Access tokens of ours that come back: to introspection, revocation, exchange and userinfo.
+//!
+//! Invariant: a token is alive only if it is ours, has not expired, and neither it nor its grant, subject or client
+//! was revoked. What the store cannot say, nobody guesses.
+
+use super::OAuth;
+use super::records::RevocationKind;
+use super::secrets::Purpose;
+use crate::error::{Error, PortError};
+use base::UnixMs;
+use base::limits::CREDENTIAL_BYTES;
+use protocol::AlgorithmSet;
+use protocol::jwt::{Claims, Expectation, JwtError, Token, TokenTypes};
+use serde_json::Value;
+use std::time::Duration;
+
+/// What a text turned out to be.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// A token of ours that is good now.
+    Alive(Box<Claims>),
+    /// Not one, or no longer; the record may say why.
+    Dead(String),
+}
+
+/// The grant that a token belongs to.
+pub(crate) fn grant_of(claims: &Claims) -> Option<&str> {
+    claims.other.get("gid").and_then(Value::as_str)
+}
+
+impl OAuth {
+    /// Looks at an access token, whatever its audience.
+    pub(crate) async fn see(&self, text: &str) -> Result<Seen, Error> {
+        let read = match Token::looks_like(text.as_bytes()) {
+            true => self.signed(text).map_err(|error| error.to_string()),
+            false => self.kept(text).await?,
+        };
+        let claims = match read {
+            Ok(claims) => claims,
+            Err(why) => return Ok(Seen::Dead(why)),
+        };
+        Ok(match self.revoked(&claims).await? {
+            Some(kind) => Seen::Dead(format!("it was revoked by its {}", kind.as_str())),
+            None => Seen::Alive(Box::new(claims)),
+        })
+    }
+
+    fn signed(&self, text: &str) -> Result<Claims, JwtError> {
+        let token = Token::parse(text.as_bytes(), CREDENTIAL_BYTES)?;
+        let signed = token.verify(&self.key_set(), AlgorithmSet::DEFAULT)?;
+        let settings = self.settings();
+        // Whether the audience is right is for whoever asks to say, so each token is held against its own.
+        let own: Vec<String> = signed.claims.audiences.iter().map(ToString::to_string).collect();
+        signed.claims.validate(
+            &signed.header,
+            &Expectation {
+                issuer: &settings.issuer,
+                audiences: &own,
+                types: TokenTypes::AT_JWT,
+                now: self.parts.clock.now(),
+                // Our own clock has no skew against itself, and nodes are within it.
+                skew: Duration::ZERO,
+            },
+        )?;
+        Ok(signed.claims)
+    }
+
+    async fn kept(&self, text: &str) -> Result<Result<Claims, String>, Error> {
+        let mac = Purpose::Access.mac(&self.parts.pepper, text);
+        let found = self.parts.store.access(mac, self.parts.clock.now()).await?;
+        let Some(record) = found else {
+            return Ok(Err("no access token of this server, or it has expired".to_owned()));
+        };
+        let claims = Claims::parse(record.claims.to_string().as_bytes());
+        let corrupt = |_| PortError::Corrupt("an access token cannot be read".to_owned());
+        Ok(Ok(claims.map_err(corrupt)?))
+    }
+
+    /// By what a token was revoked, if it was.
+    async fn revoked(&self, claims: &Claims) -> Result<Option<RevocationKind>, Error> {
+        let now = self.parts.clock.now();
+        let issued = claims.issued_at.unwrap_or(UnixMs(0));
+        for (kind, value) in [
+            (RevocationKind::Token, claims.jti.as_deref()),
+            (RevocationKind::Grant, grant_of(claims)),
+            (RevocationKind::Client, claims.client_id.as_deref()),
+            (RevocationKind::Subject, claims.subject.as_deref()),
+        ] {
+            let Some(value) = value else { continue };
+            let found = self.parts.store.revocation(kind, value.to_owned(), now).await?;
+            let by_time = matches!(kind, RevocationKind::Client | RevocationKind::Subject);
+            if found.is_some_and(|it| !by_time || issued <= it.not_before) {
+                return Ok(Some(kind));
+            }
+        }
+        Ok(None)
+    }
+}
