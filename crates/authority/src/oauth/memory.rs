@@ -14,10 +14,7 @@ use super::{Evidence, Parts};
 use crate::PortError;
 use crate::ports::{Answer, AuditLog};
 use crate::sealing::{MasterKey, Pepper, Sealer};
-use base::{
-    BoxFuture, Clock, Code, Event, FakeClock, Fetch, FetchError, FetchRequest, FetchResponse,
-    NodeId, UnixMs,
-};
+use base::{BoxFuture, Clock, Event, FakeClock, Fetch, NodeId, UnixMs};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -93,11 +90,6 @@ impl Memory {
         self.0.lock().unwrap()
     }
 
-    /// The codes of the events so far, in their order.
-    pub(crate) fn codes(&self) -> Vec<Code> {
-        self.state().events.iter().map(|event| event.code.clone()).collect()
-    }
-
     /// What [`super::OAuth`] is wired from in tests.
     pub(crate) fn parts(
         memory: &Arc<Self>,
@@ -115,16 +107,6 @@ impl Memory {
             fetch,
             node: NodeId(1),
         }
-    }
-}
-
-/// A network on which nothing answers.
-#[derive(Debug)]
-pub(crate) struct NoNetwork;
-
-impl Fetch for NoNetwork {
-    fn fetch(&self, _: FetchRequest) -> BoxFuture<'_, Result<FetchResponse, FetchError>> {
-        Box::pin(async { Err(FetchError::Unreachable("there is no network".to_owned())) })
     }
 }
 

@@ -17,7 +17,6 @@ use protocol::json::Object;
 use protocol::jwt::Claims;
 use protocol::oauth::{ClaimsRequest, ErrorCode, OAuthError};
 use protocol::oidc;
-use serde_json::Value;
 
 /// Where the endpoint lies below the issuer.
 pub const USERINFO_PATH: &str = "/oauth/userinfo";
@@ -95,15 +94,13 @@ impl OAuth {
         })?;
         let asked: ClaimsRequest = serde_json::from_value(grant.claims).unwrap_or_default();
         let subject = self.subject_of(&client, user);
-        let mut answer = oidc::userinfo(&subject, &person, &claims.scopes, &asked);
+        let answer = oidc::userinfo(&subject, &person, &claims.scopes, &asked);
         let Some(name) = client.metadata.userinfo_signed_response_alg.as_deref() else {
             return Ok(Userinfo::Json(answer));
         };
         let busy = Failed::Busy("the signing key is being made");
         let signer = name.parse().ok().and_then(|it| self.signer(it, oidc::ID_TOKEN_TYP));
-        // §5.3.2: signed answers name the issuer and the client.
-        answer.insert("iss".to_owned(), Value::from(self.settings().issuer.as_str()));
-        answer.insert("aud".to_owned(), Value::from(client.id.as_str()));
+        let answer = oidc::signed_userinfo(answer, &self.settings().issuer, &client.id);
         Ok(Userinfo::Jwt(signer.ok_or(busy)?.sign(&answer)?))
     }
 

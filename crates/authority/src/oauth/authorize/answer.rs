@@ -37,7 +37,11 @@ pub(crate) fn error(error: OAuthError) -> Answered {
 
 impl OAuth {
     /// What the browser gets to carry the answer.
-    pub(crate) fn authorization_answer(&self, reply: &Reply, outcome: Answered) -> Result<Step, OAuthError> {
+    pub(crate) fn authorization_answer(
+        &self,
+        reply: &Reply,
+        outcome: Answered,
+    ) -> Result<Step, OAuthError> {
         let settings = self.settings();
         let response = AuthorizationResponse {
             outcome: &outcome,

@@ -19,6 +19,14 @@ const ID_CHARS: usize = 12;
 /// No code lives longer (OAuth 2.1 §4.1.2 recommends ten minutes at most; FAPI 2.0 §5.3.2.1: one).
 const CODE_LONGEST: Duration = Duration::from_secs(60);
 
+/// What a person gives.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) scopes: Vec<String>,
+    /// Whether they were asked just now; then it is remembered.
+    pub(super) asked: bool,
+}
+
 /// What came from the consent page.
 #[derive(Debug, Clone)]
 pub struct ConsentAnswer {
@@ -81,7 +89,8 @@ impl OAuth {
             // Only ever less than what was asked.
             given.retain(|scope| scope == "openid" || kept.contains(scope));
         }
-        let code = self.give(prepared, &current, given, true, origin).await?;
+        let code =
+            self.give(prepared, &current, Given { scopes: given, asked: true }, origin).await?;
         self.authorization_answer(&reply, answer::code(code)).map_err(Stop::from)
     }
 
@@ -104,15 +113,14 @@ impl OAuth {
         &self,
         prepared: Prepared,
         current: &Current,
-        scopes: Vec<String>,
-        asked: bool,
+        given: Given,
         origin: &Origin,
     ) -> Result<Secret<String>, Stop> {
         let now = self.parts.clock.now();
         self.spend_object(&prepared, now).await?;
         let text = Purpose::Code.fresh().map_err(Stop::Broken)?;
-        let grant = self.grant_of(&prepared, current, scopes, now)?;
-        let consent = match asked {
+        let grant = self.grant_of(&prepared, current, given.scopes, now)?;
+        let consent = match given.asked {
             false => None,
             true => {
                 let (user, client) = (current.user.id.clone(), prepared.client.id.clone());

@@ -30,6 +30,7 @@ use super::sessions::{Current, SessionText};
 use super::{OAuth, Origin};
 use base::{Secret, UnixMs};
 use consent::Needed;
+use decide::Given;
 use protocol::b64;
 use protocol::oauth::{ErrorCode, OAuthError, Params};
 use std::time::Duration;
@@ -111,7 +112,9 @@ impl OAuth {
         match self.needed(&prepared, &current).await? {
             Needed::Nothing { scopes } => {
                 let reply = prepared.reply.clone();
-                let code = self.give(prepared, &current, scopes, false, &ask.origin).await?;
+                let code = self
+                    .give(prepared, &current, Given { scopes, asked: false }, &ask.origin)
+                    .await?;
                 self.authorization_answer(&reply, answer::code(code)).map_err(Stop::from)
             }
             Needed::Question { scopes } => {

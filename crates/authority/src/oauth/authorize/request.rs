@@ -19,6 +19,9 @@ use protocol::oauth::{
 use std::borrow::Cow;
 use std::sync::Arc;
 
+/// Characters of an unknown `client_id` that are recorded: enough to find a typing mistake.
+const UNKNOWN_ID_CHARS: usize = 128;
+
 /// A request that keeps every rule which does not depend on the person.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -224,7 +227,9 @@ impl OAuth {
     ) -> Result<Arc<ClientRecord>, Stop> {
         let unknown = |rule: &'static str| {
             let error = OAuthError::new(ErrorCode::InvalidClient, "the client is not known here");
-            Stop::Page { client: Some(id.to_owned()), error, rule: rule.into(), fix: FIX_CLIENT }
+            // Whatever was sent as an id stands in the record, but not without bound.
+            let id = id.chars().take(UNKNOWN_ID_CHARS).collect();
+            Stop::Page { client: Some(id), error, rule: rule.into(), fix: FIX_CLIENT }
         };
         match self.client(id, origin).await? {
             None => Err(unknown("RFC 6749 §4.1.2.1: there is no client with this client_id")),

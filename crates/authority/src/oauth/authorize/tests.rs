@@ -575,3 +575,184 @@ async fn a_store_that_does_not_answer_is_no_refusal_of_the_client() {
     let page = shown(&stage.ask(&[("response_type", "token")], None).await);
     assert_eq!(page.status, 503);
 }
+
+/// Signed requests.
+mod objects {
+    use super::*;
+    use protocol::Algorithm;
+    use protocol::sign::{Signer, SigningKey};
+    use serde_json::{Value, json};
+
+    struct Signing {
+        stage: Stage,
+        key: Arc<SigningKey>,
+    }
+
+    async fn signing(change: impl FnOnce(&mut CreateClient)) -> Signing {
+        let key = Arc::new(SigningKey::generate(Algorithm::Es256).unwrap());
+        let jwks = json!({"keys": [Value::Object(key.public().to_json())]});
+        let stage = stage(|client| {
+            client.metadata.jwks = Some(jwks);
+            client.consent = false;
+            change(client);
+        })
+        .await;
+        Signing { stage, key }
+    }
+
+    impl Signing {
+        fn claims(&self) -> Value {
+            let now = self.stage.world.now().seconds();
+            let mut claims = json!({
+                "iss": self.stage.client.id, "aud": ISSUER, "nbf": now, "exp": now + 300,
+                "jti": "object-1",
+            });
+            for (name, value) in self.stage.params(&[]).iter() {
+                claims[name] = Value::from(value);
+            }
+            claims
+        }
+
+        fn sign(&self, claims: &Value) -> String {
+            Signer::new(Arc::clone(&self.key), "oauth-authz-req+jwt").sign(claims).unwrap()
+        }
+
+        async fn send(&self, object: &str, session: Option<&SessionText>) -> Step {
+            let mut params = Params::default();
+            params.push("client_id", self.stage.client.id.as_str()).unwrap();
+            params.push("request", object).unwrap();
+            // RFC 9101 §6.3: what stands beside the object does not count.
+            params.push("scope", "openid orders:write").unwrap();
+            params.push("redirect_uri", "https://evil.example/").unwrap();
+            self.stage.send(params, session).await
+        }
+    }
+
+    #[tokio::test]
+    async fn rfc9101_s6_3_only_what_stands_in_the_object_counts() {
+        let signing = signing(|_| ()).await;
+        let session = signing.stage.sign_in(None).await;
+        let object = signing.sign(&signing.claims());
+        let grant = signing.stage.grant(&signing.send(&object, Some(&session)).await);
+        assert_eq!(grant.scopes, ["openid", "orders:read"]);
+    }
+
+    #[tokio::test]
+    async fn rfc9101_s10_2_an_object_with_a_jti_is_answered_once() {
+        let signing = signing(|_| ()).await;
+        let object = signing.sign(&signing.claims());
+        // It may be looked at as often as a browser reloads.
+        login(signing.send(&object, None).await);
+        let view = login(signing.send(&object, None).await);
+        let session = signing.stage.sign_in(None).await;
+        // A person who signs in takes longer than it is valid.
+        signing.stage.world.after(600);
+        let step = signing.stage.go_on(&view.continue_text, Some(&session)).await;
+        signing.stage.grant(&step);
+        let again = signing.stage.go_on(&view.continue_text, Some(&session)).await;
+        assert_eq!(error(&again), "invalid_request_object");
+    }
+
+    #[tokio::test]
+    async fn rfc9101_s6_2_what_is_not_the_clients_is_shown_and_not_sent() {
+        let signing = signing(|_| ()).await;
+        let good = signing.sign(&signing.claims());
+        let other = Signing {
+            key: Arc::new(SigningKey::generate(Algorithm::Es256).unwrap()),
+            stage: self::signing(|_| ()).await.stage,
+        };
+        let change = |name: &str, value: Value| {
+            let mut claims = signing.claims();
+            claims[name] = value;
+            signing.sign(&claims)
+        };
+        let none = format!("{}.{}.", b64::encode(r#"{"alg":"none"}"#), b64::encode("{}"));
+        for bad in [
+            other.sign(&signing.claims()),
+            none,
+            "nonsense".to_owned(),
+            format!("{good}A"),
+            change("aud", json!("https://other.example")),
+            change("iss", json!("another")),
+            change("client_id", json!("another")),
+            change("exp", json!(1)),
+            change("request_uri", json!("urn:x")),
+            change("scope", json!(["openid"])),
+        ] {
+            let page = shown(&signing.send(&bad, None).await);
+            assert_eq!(page.code, ErrorCode::InvalidRequestObject, "{bad}");
+            signing.stage.world.refusal();
+        }
+    }
+
+    #[tokio::test]
+    async fn rfc9101_s10_5_a_client_that_must_sign_is_held_to_it() {
+        let must = |client: &mut CreateClient| client.metadata.require_signed_request_object = true;
+        let signing = signing(must).await;
+        let stage = &signing.stage;
+        assert_eq!(error(&stage.ask(&[], None).await), "invalid_request");
+        let oauth = &stage.world.oauth;
+        let bare = oauth.push(&stage.client, &stage.params(&[]), None, &origin()).await;
+        assert_eq!(bare.unwrap_err().code(), ErrorCode::InvalidRequest);
+        let mut params = Params::default();
+        params.push("client_id", stage.client.id.as_str()).unwrap();
+        params.push("request", signing.sign(&signing.claims())).unwrap();
+        let pushed = oauth.push(&stage.client, &params, None, &origin()).await.unwrap();
+        let twice = oauth.push(&stage.client, &params, None, &origin()).await;
+        assert_eq!(twice.unwrap_err().code(), ErrorCode::InvalidRequestObject);
+        let mut params = Params::default();
+        params.push("client_id", stage.client.id.as_str()).unwrap();
+        params.push("request_uri", pushed.request_uri.as_str()).unwrap();
+        let session = stage.sign_in(None).await;
+        stage.grant(&stage.send(params, Some(&session)).await);
+    }
+
+    #[tokio::test]
+    async fn fapi2_message_signing_s5_3_1_objects_have_bounded_times() {
+        let signing = signing(|_| ()).await;
+        let mut strict = (*signing.stage.client).clone();
+        strict.profile = Profile::Fapi2MessageSigning;
+        let world = &signing.stage.world;
+        world.store.state().clients.insert(strict.id.clone(), strict.clone());
+        world.oauth.reload_client(&strict.id).await.unwrap();
+        let strict = Arc::new(strict);
+        let push = async |claims: &Value| {
+            let mut params = Params::default();
+            params.push("client_id", strict.id.as_str()).unwrap();
+            params.push("request", signing.sign(claims)).unwrap();
+            world.oauth.push(&strict, &params, None, &origin()).await
+        };
+        push(&signing.claims()).await.unwrap();
+        for missing in ["nbf", "exp"] {
+            let mut claims = signing.claims();
+            claims["jti"] = json!(missing);
+            claims.as_object_mut().unwrap().remove(missing);
+            let refused = push(&claims).await.unwrap_err();
+            assert_eq!(refused.code(), ErrorCode::InvalidRequestObject, "{missing}");
+        }
+        let plain = signing.stage.params(&[]);
+        let refused = world.oauth.push(&strict, &plain, None, &origin()).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::InvalidRequest);
+    }
+}
+
+#[tokio::test]
+async fn oidc_core_s3_1_2_1_an_id_token_of_this_client_is_a_hint() {
+    let stage = stage(|client| client.consent = false).await;
+    let session = stage.sign_in(None).await;
+    let other = stage.world.client(&GRANTS, |_| ()).await.client;
+    stage.world.user("someoneelse1").await;
+    let hint = async |client: &ClientRecord, user: &str| {
+        let grant = stage.world.grant(client, user, &["openid"]);
+        let access = Secret::new("access".to_owned());
+        stage.world.oauth.id_token(client, &grant, &access).await.unwrap().unwrap()
+    };
+    let own = hint(&stage.client, &stage.user).await;
+    stage.grant(&stage.ask(&[("id_token_hint", own.expose())], Some(&session)).await);
+    let elses = hint(&stage.client, "someoneelse1").await;
+    let view = login(stage.ask(&[("id_token_hint", elses.expose())], Some(&session)).await);
+    assert_eq!(view.reason, LoginReason::OtherPerson);
+    let foreign = hint(&other, &stage.user).await;
+    let refused = stage.ask(&[("id_token_hint", foreign.expose())], Some(&session)).await;
+    assert_eq!(error(&refused), "invalid_request");
+}

@@ -77,9 +77,7 @@ async fn rfc8628_s3_from_the_device_to_a_grant() {
     assert_eq!(names, ["admin:read", "openid", "orders:read"]);
     assert_eq!(view.user_code, answer.user_code);
     assert_eq!(stage.decide(&view, true).await, DeviceStep::Done(true));
-    let state = stage.world.store.state();
-    let grant = state.grants.values().next().unwrap().clone();
-    drop(state);
+    let grant = stage.world.store.state().grants.values().next().unwrap().clone();
     assert_eq!(grant.scopes, ["admin:read", "openid", "orders:read"]);
     assert_eq!(grant.resources, [ORDERS]);
     let current = stage.world.oauth.current(Some(&stage.session)).await.unwrap().unwrap();

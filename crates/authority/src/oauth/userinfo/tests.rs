@@ -8,7 +8,7 @@ use crate::oauth::ports::GrantStore as _;
 use crate::oauth::records::{ClientRecord, GrantRecord, Revocation, RevocationKind};
 use protocol::oauth::claim::Cnf;
 use protocol::oauth::{AuthorizationDetails, ScopeSet};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const ANN: &str = "ann000000000";
 
