@@ -183,7 +183,7 @@ async fn try_judge(
     credentials_in_url(&path, head.query())?;
     draft.event.path = Some(path::without_tokens(&path).into());
     if let Some(answer) = metadata::answer(&snapshot.policy.resources, head, host, &path) {
-        return own_answer(answer);
+        return answer.map(Judged::Answered).map_err(not_metadata);
     }
     let judge = Judge {
         snapshot: &snapshot,
@@ -448,12 +448,10 @@ fn size(act: &Act, head: &RequestHead) -> Result<(), Denial> {
     }
 }
 
-/// An answer of the gate's own, whatever routes there are.
-fn own_answer(answer: Result<Answer, base::Code>) -> Result<Judged, Denied> {
-    answer.map(Judged::Answered).map_err(|code| {
-        let allow = (code == code::METHOD_NOT_ALLOWED).then(|| metadata::ALLOW.to_owned());
-        Denied { allow, ..Denial::new(code, Phase::Route).into() }
-    })
+/// Where metadata lies there are no routes.
+fn not_metadata(code: base::Code) -> Denied {
+    let allow = (code == code::METHOD_NOT_ALLOWED).then(|| metadata::ALLOW.to_owned());
+    Denied { allow, ..Denial::new(code, Phase::Route).into() }
 }
 
 /// What a request shows of possession (RFC 9449).

@@ -9,6 +9,8 @@ pub mod api_key;
 pub mod dpop;
 pub mod jwt;
 pub mod opaque;
+#[cfg(test)]
+mod tests;
 
 use crate::credential::Credential;
 use crate::denial::Denial;
