@@ -219,6 +219,8 @@ pub(crate) fn postgres_options(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("portcullis").statement_cache_capacity(STATEMENTS).options([
         // An acknowledgement means durable, whatever the server's default is.
         ("synchronous_commit", "on"),
+        // What is locked is read as it is by then; a stricter level would answer with conflicts instead.
+        ("default_transaction_isolation", "read committed"),
         ("statement_timeout", "10000"),
         ("lock_timeout", "5000"),
         // A transaction that a lost node left open would hold back every follower's cursor.

@@ -9,6 +9,7 @@ mod model;
 mod people;
 mod refresh;
 mod rules;
+mod storm;
 mod sweeping;
 
 use crate::rig::{NODE, START};
