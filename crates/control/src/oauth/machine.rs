@@ -16,8 +16,8 @@ use serde_json::json as object;
 /// Values of one header that are looked at; more than one is refused by those who read them.
 const VALUES: usize = 4;
 /// RFC 9449 §4.1 and §8.
-const DPOP: &str = "dpop";
-const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+pub(super) const DPOP: &str = "dpop";
+pub(super) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 pub(super) fn routes() -> Router<Issuer> {
     Router::new()
@@ -30,7 +30,7 @@ pub(super) fn routes() -> Router<Issuer> {
         .route("/.well-known/oauth-authorization-server", get(metadata).merge(options(preflight)))
 }
 
-fn values(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Vec<Vec<u8>> {
+pub(super) fn values(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Vec<Vec<u8>> {
     headers.get_all(name).iter().take(VALUES).map(|it| it.as_bytes().to_vec()).collect()
 }
 

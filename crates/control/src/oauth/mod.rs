@@ -11,8 +11,10 @@
 mod answer;
 mod device;
 mod form;
+mod logout;
 mod machine;
 mod person;
+mod userinfo;
 
 pub(crate) use form::Tagged;
 
@@ -74,5 +76,10 @@ impl Issuer {
 
 /// The endpoints and pages.
 pub(crate) fn routes(issuer: Issuer) -> Router {
-    machine::routes().merge(person::routes()).merge(device::routes()).with_state(issuer)
+    machine::routes()
+        .merge(person::routes())
+        .merge(device::routes())
+        .merge(userinfo::routes())
+        .merge(logout::routes())
+       .with_state(issuer)
 }

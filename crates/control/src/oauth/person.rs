@@ -436,7 +436,7 @@ fn setup_page(
     issuer: &Issuer,
     visit: &Visit,
     first: bool,
-    (code, error): (String, Option<String>),
+    (code, error): (String, Option<(&'static str, String)>),
 ) -> Response {
     let (visitor, cookie) = match visit.visitor() {
         Ok(visitor) => visitor,
@@ -484,9 +484,9 @@ async fn complete(State(issuer): State<Issuer>, request: Request<Body>) -> Respo
             };
             page(StatusCode::OK, &template, None).into_response()
         }
-        Err(authority::Error::Invalid { problem, .. }) => {
-            let problem = sentence(&problem);
-            setup_page(&issuer, &visit, first, (code, Some(problem)))
+        Err(authority::Error::Invalid { field, problem }) => {
+            let wrong = (field, sentence(&problem));
+            setup_page(&issuer, &visit, first, (code, Some(wrong)))
         }
         Err(_) => {
             let said = (

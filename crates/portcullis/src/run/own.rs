@@ -156,8 +156,9 @@ pub(super) async fn changed(
     Ok(())
 }
 
-/// Moves signing keys on, for as long as the node runs.
+/// Moves signing keys on and tells clients of logouts, for as long as the node runs.
 pub(super) async fn tick(oauth: Arc<OAuth>, state: Arc<State>) {
+    tokio::spawn(Arc::clone(&oauth).deliver_logouts());
     loop {
         tokio::time::sleep(TICK).await;
         if let Err(error) = oauth.tick().await {

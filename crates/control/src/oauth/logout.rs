@@ -1,0 +1,83 @@
+//! Signing out at a client's wish (OpenID Connect RP-Initiated Logout 1.0).
+
+use super::Issuer;
+use super::answer::see_other;
+use super::form::SESSION;
+use super::person::{Visit, message, with_cookie};
+use crate::pages::forms::{Logout, page};
+use authority::oauth::{LogoutCall, LogoutStep};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{Request, StatusCode};
+use protocol::oauth::Params;
+
+pub(super) fn routes() -> Router<Issuer> {
+    Router::new()
+        .route("/oauth/logout", get(asked).post(asked))
+        .route("/oauth/logout/decide", post(decided))
+}
+
+async fn asked(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
+    let visit = match Visit::read(&issuer, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    let params = visit.params.clone();
+    go_on(&issuer, &visit, params, None).await
+}
+
+async fn decided(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
+    let visit = match Visit::read(&issuer, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    if visit.param("answer") != "allow" {
+        let said = ("You stay signed in", "Nothing has changed.", None);
+        return message(&issuer, StatusCode::OK, said, None);
+    }
+    let Ok(params) = Params::parse(visit.param("continue").as_bytes()) else {
+        let said = ("This request cannot be read", "The page sent something unexpected.", None);
+        return message(&issuer, StatusCode::BAD_REQUEST, said, None);
+    };
+    // A page of somebody else has no token; then the person is asked once more.
+    let csrf = visit.is_from_us(&issuer).then(|| visit.param("csrf").to_owned());
+    go_on(&issuer, &visit, params, csrf).await
+}
+
+async fn go_on(
+    issuer: &Issuer,
+    visit: &Visit,
+    params: Params,
+    csrf: Option<String>,
+) -> Response {
+    let session = visit.session();
+    let call = LogoutCall { params, session: session.clone(), csrf, origin: visit.origin.clone() };
+    let gone = Some(visit.cookies.clear(SESSION));
+    match issuer.oauth().logout(&call).await {
+        LogoutStep::Redirect { url } => with_cookie(see_other(&url), gone),
+        LogoutStep::Done => {
+            let said = ("You are signed out", "You can close this page.", None);
+            with_cookie(message(issuer, StatusCode::OK, said, None), gone)
+        }
+        LogoutStep::Confirm { query, csrf, client } => {
+            let current = issuer.oauth().current(session.as_ref()).await.ok().flatten();
+            let goes_to = call.params.get("post_logout_redirect_uri").map(str::to_owned);
+            let template = Logout {
+                brand: issuer.brand(),
+                account: current.map(|it| it.user.email).unwrap_or_default(),
+                client,
+                csrf,
+                proceed: query,
+            };
+            page(StatusCode::OK, &template, goes_to.as_deref()).into_response()
+        }
+        LogoutStep::ErrorPage(error) => {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+            let said = ("This request cannot go on", &*error.description, Some(error.fix));
+            message(issuer, status, said, Some(visit.origin.request_id.to_string()))
+        }
+    }
+}
