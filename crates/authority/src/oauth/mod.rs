@@ -9,11 +9,14 @@
 //! - What is issued can be ended: by token, by grant, by client, by subject.
 //! - Codes, refresh tokens and secrets are known to the store as MACs only.
 
+mod admin;
 mod authorize;
 mod client_auth;
 pub mod clients;
 mod describe;
+mod described;
 mod device_page;
+mod documents;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod introspect;
@@ -27,6 +30,7 @@ pub mod ports;
 mod proof;
 pub mod records;
 mod refusal;
+pub mod registration;
 mod remote_keys;
 mod revoke;
 mod scopes;
@@ -37,14 +41,16 @@ mod signing;
 mod subjects;
 mod token;
 pub mod trust;
-mod userinfo;
+pub mod userinfo;
 mod users;
 
+pub use admin::{AdminCall, AdminCaller, CLI_CLIENT, cli_client};
 pub use authorize::{
     Asked, CONTINUE, CONTINUE_LONGEST, ClientView, ConsentAnswer, ConsentView, ErrorPage, LoginReason,
     LoginView, Step,
 };
 pub use client_auth::ClientCall;
+pub use described::DescribedScope;
 pub use device_page::{DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceStep, DeviceView};
 pub use logout::{LogoutCall, LogoutStep};
 pub use par::Pushed;
@@ -116,6 +122,8 @@ pub struct OAuth {
     clients: clients::Clients,
     people: sessions::People,
     remote_keys: remote_keys::RemoteKeys,
+    documents: documents::Documents,
+    strangers: registration::Strangers,
     trust: ArcSwap<Vec<records::TrustRecord>>,
 }
 
@@ -135,6 +143,8 @@ impl OAuth {
             clients: clients::Clients::default(),
             people: sessions::People::default(),
             remote_keys: remote_keys::RemoteKeys::default(),
+            documents: documents::Documents::default(),
+            strangers: registration::Strangers::default(),
             trust: ArcSwap::default(),
         }
     }
