@@ -7,8 +7,8 @@ use super::OAuth;
 use super::records::RevocationKind;
 use super::secrets::Purpose;
 use crate::error::{Error, PortError};
-use base::UnixMs;
 use base::limits::CREDENTIAL_BYTES;
+use base::{Secret, UnixMs};
 use protocol::AlgorithmSet;
 use protocol::jwt::{Claims, Expectation, JwtError, Token, TokenTypes};
 use serde_json::Value;
@@ -29,6 +29,18 @@ pub(crate) fn grant_of(claims: &Claims) -> Option<&str> {
 }
 
 impl OAuth {
+    /// For the gate in this process, which judges audience and binding itself: the claims of an access token of ours
+    /// that is alive.
+    ///
+    /// # Errors
+    /// As the store says; then nothing is known of the token.
+    pub async fn introspect_own(&self, token: &Secret<String>) -> Result<Option<Claims>, Error> {
+        Ok(match self.see(token.expose()).await? {
+            Seen::Alive(claims) => Some(*claims),
+            Seen::Dead(_) => None,
+        })
+    }
+
     /// Looks at an access token, whatever its audience.
     pub(crate) async fn see(&self, text: &str) -> Result<Seen, Error> {
         let read = match Token::looks_like(text.as_bytes()) {

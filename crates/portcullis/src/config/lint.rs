@@ -7,6 +7,7 @@ use super::route::Route;
 use super::rule::{Access, Rule};
 use super::upstream::{Target, Upstream};
 use access::table::{RouteMatch, RouteTable, TableError};
+use protocol::oauth::metadata::RESOURCE_WELL_KNOWN;
 use std::collections::{BTreeSet, HashMap};
 
 /// Where routes and listeners stand, in their order.
@@ -29,6 +30,7 @@ pub(super) fn lint(reader: &mut Reader<'_>, config: &Config, places: &Places) {
         public_write(reader, route, at);
         plain_forwarding(reader, route, at, upstreams.get(route.upstream.as_str()).copied());
         ambiguous_introspection(reader, route, at, &asking);
+        never_asked(reader, config, (route, at));
     }
     same_requests(reader, config, &places.routes);
     plain_listeners(reader, config, &places.listeners);
@@ -48,6 +50,20 @@ fn same_requests(reader: &mut Reader<'_>, config: &Config, places: &[At]) {
         let message = format!("route {:?} takes {methods} of {place} already", other.name);
         let hint = "merge the two, or give them different methods";
         reader.hinted(ProblemCode::Duplicate, at, message, hint);
+    }
+}
+
+/// Where a route takes tokens, the gate itself answers at the well-known path of RFC 9728 and all below it.
+fn never_asked(reader: &mut Reader<'_>, config: &Config, (route, at): (&Route, &At)) {
+    let tokens = |route: &Route| {
+        route.credential_rules().into_iter().any(|rule| matches!(rule, Rule::Jwt(_)))
+    };
+    let rest = route.path.as_str().strip_prefix(RESOURCE_WELL_KNOWN);
+    let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if below && config.routes.iter().any(tokens) {
+        let message = format!("the gate itself answers at {RESOURCE_WELL_KNOWN}");
+        let hint = "leave the route out; `resource` and `scopes` of routes make the metadata";
+        reader.hinted(ProblemCode::Conflict, at, message, hint);
     }
 }
 

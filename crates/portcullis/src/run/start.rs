@@ -90,7 +90,8 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
     oauth.declare(own::clients(config, &pepper)?).map_err(text)?;
     oauth.start().await.map_err(text)?;
     own::hand_over_keys(&oauth, &state);
-    let issuers = Arc::new(issuers::Issuers::new(fetch, clock.clone(), events.clone()));
+    let issuers =
+        Arc::new(issuers::Issuers::new(fetch, clock.clone(), events.clone(), oauth.clone()));
     issuers.configure(&config.issuers);
     let parts = GateParts {
         snapshots: state.snapshots.clone(),

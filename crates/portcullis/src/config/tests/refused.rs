@@ -282,6 +282,22 @@ fn route() {
 }
 
 #[test]
+fn rfc9728_s3_routes_where_the_gate_answers_itself() {
+    let route = |path: &str, access: &str| {
+        let text = format!(
+            "[[route]]\nname = \"two\"\npath = \"{path}\"\nupstream = \"orders\"\nmethods = [\"GET\"]\naccess = {access}"
+        );
+        with("end", &text)
+    };
+    let tokens = "{ jwt = { issuer = \"self\", scopes = [\"x\"] } }";
+    let path = "/.well-known/oauth-protected-resource";
+    check(&route(path, tokens), "conflict", "route[1]");
+    check(&route(&format!("{path}/{{**}}"), tokens), "conflict", "route[1]");
+    sound(&route(&format!("{path}s"), tokens));
+    sound(&route("/.well-known/{**}", tokens));
+}
+
+#[test]
 fn routes_that_take_the_same_requests() {
     let second = |path: &str, methods: &str| {
         let text = format!(
