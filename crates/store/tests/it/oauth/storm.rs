@@ -204,7 +204,7 @@ async fn tokens(store: &Store, field: &Field, number: usize) -> Result<(), PortE
             store.create_code(grant, code, company, issued()).await?;
         }
         6 => {
-            let grant = (number % 3 == 0).then(super::grant);
+            let grant = number.is_multiple_of(3).then(super::grant);
             store.decide_device(user_code.clone(), grant, at(2), issued()).await?;
         }
         _ => {
