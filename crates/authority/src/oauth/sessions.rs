@@ -13,6 +13,7 @@ use super::records::{SessionRecord, UserRecord};
 use super::secrets::{self, Purpose};
 use super::users::email;
 use super::{OAuth, Origin};
+use crate::actor::Actor;
 use crate::error::Error;
 use crate::factors::throttle::{Key, Known, Rule, Throttle, TooEarly};
 use crate::factors::{Verdict, password};
@@ -139,7 +140,8 @@ impl OAuth {
         let judged = self.people.pool.run(move || password::verify(hash.as_deref(), &typed)).await;
         let Ok(verdict) = judged else {
             // Nothing was guessed.
-            self.people.throttle.forgive(&[], &[keys.pair, keys.account, keys.network]);
+            let taken: Vec<Key> = counted.iter().map(|(key, _)| *key).collect();
+            self.people.throttle.forgive(&[], &taken);
             return Ok(Err(SignInRefused::Busy));
         };
         match user {
@@ -259,6 +261,35 @@ impl OAuth {
         let user = self.parts.store.user(session.user.clone()).await?;
         let user = user.filter(|user| user.disabled_at.is_none());
         Ok(user.map(|user| Current { session, user }))
+    }
+
+    /// The sessions of a person that live.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn sessions_of(&self, user: &str) -> Result<Vec<SessionRecord>, Error> {
+        Ok(self.parts.store.sessions(user.to_owned(), self.parts.clock.now()).await?)
+    }
+
+    /// Ends one session of a person, and tells its clients.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the person has no session with this id (recorded).
+    pub async fn end_session_of(&self, actor: &Actor, user: &str, id: &str) -> Result<(), Error> {
+        let all = self.sessions_of(user).await?;
+        let event = self.act(actor, code::LOGOUT, Some(id), "ended by an act")?;
+        let ended = match all.iter().any(|session| session.id == id) {
+            true => self.parts.store.end_session(id.to_owned(), event).await?,
+            false => None,
+        };
+        match ended {
+            Some(ended) => self.tell_clients(&ended).await,
+            None => {
+                let shown = id.escape_default().take(64).collect();
+                let refusal = Error::NotFound { what: "session", id: shown };
+                self.act_refused(actor, code::LOGOUT, None, refusal).await
+            }
+        }
     }
 
     /// The CSRF token of a form: a MAC of the browser's cookie (the session's, or that of a browser without one)

@@ -15,6 +15,7 @@ mod consent;
 mod decide;
 mod object;
 mod request;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +24,8 @@ pub use decide::ConsentAnswer;
 
 pub(crate) use answer::Reply;
 pub(crate) use consent::client_view;
-pub(crate) use request::{Came, Prepared, Stop, must_sign, read};
+pub(crate) use request::{Prepared, Stop, read};
+pub(crate) use rules::{Came, must_sign};
 
 use super::secrets::{self, Purpose};
 use super::sessions::{Current, SessionText};

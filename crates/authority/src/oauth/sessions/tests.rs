@@ -155,6 +155,21 @@ async fn a_network_in_which_the_person_has_signed_in_keeps_its_way() {
 }
 
 #[tokio::test]
+async fn one_session_is_ended_and_only_of_its_person() {
+    let world = stage().await;
+    let ann = sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    let bob = sign_in(&world, "bob@example.com", PASSWORD, None, "192.0.2.1").await.unwrap();
+    let (user, id) = (ann.session.user.as_str(), ann.session.id.as_str());
+    assert_eq!(world.oauth.sessions_of(user).await.unwrap(), [ann.session.clone()]);
+    let wrong = world.oauth.end_session_of(&actor(), user, &bob.session.id).await;
+    assert!(matches!(wrong, Err(Error::NotFound { what: "session", .. })));
+    assert!(world.oauth.current(Some(&bob.text)).await.unwrap().is_some());
+    world.oauth.end_session_of(&actor(), user, id).await.unwrap();
+    assert!(world.oauth.current(Some(&ann.text)).await.unwrap().is_none());
+    assert!(world.oauth.end_session_of(&actor(), user, id).await.is_err());
+}
+
+#[tokio::test]
 async fn csrf_tokens_belong_to_one_cookie_and_one_form() {
     let world = stage().await;
     let cookie = Secret::new("cookie".to_owned());

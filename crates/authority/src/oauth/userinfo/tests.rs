@@ -6,6 +6,7 @@ use crate::oauth::fixture::{ISSUER, World, origin, world};
 use crate::oauth::mint::AccessAsk;
 use crate::oauth::ports::GrantStore as _;
 use crate::oauth::records::{ClientRecord, GrantRecord, Revocation, RevocationKind};
+use protocol::AlgorithmSet;
 use protocol::oauth::claim::Cnf;
 use protocol::oauth::{AuthorizationDetails, ScopeSet};
 use serde_json::{Value, json};
