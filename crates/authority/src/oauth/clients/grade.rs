@@ -57,6 +57,7 @@ pub fn grade(client: &ClientRecord, now: UnixMs) -> Vec<Rule> {
     let mut rules = oauth21(client);
     rules.extend(rfc9700(client, now));
     rules.extend(fapi2(client));
+    rules.extend(message_signing(client));
     rules
 }
 
@@ -164,7 +165,6 @@ fn fapi2(client: &ClientRecord) -> Vec<Rule> {
                 | AuthMethod::SelfSignedTlsClientAuth
         )
     );
-    let signing = client.profile == Profile::Fapi2MessageSigning;
     vec![
         rule(
             of("Security 5.3.2.1"),
@@ -204,16 +204,25 @@ fn fapi2(client: &ClientRecord) -> Vec<Rule> {
             strong(&metadata.id_token_signed_response_alg)
                 && strong(&metadata.token_endpoint_auth_signing_alg),
         ),
+    ]
+}
+
+fn message_signing(client: &ClientRecord) -> Vec<Rule> {
+    let of = |section| ("FAPI 2.0", section);
+    let metadata = &client.metadata;
+    let signing = client.profile == Profile::Fapi2MessageSigning;
+    let code = signing && has(client, CODE);
+    vec![
         rule(
             of("Message Signing 5.3"),
             "authorization requests are signed",
-            code && signing,
+            code,
             metadata.require_signed_request_object,
         ),
         rule(
             of("Message Signing 5.4"),
             "authorization responses are signed",
-            code && signing,
+            code,
             metadata.authorization_signed_response_alg.is_some(),
         ),
         rule(

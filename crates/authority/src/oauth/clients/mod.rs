@@ -164,13 +164,10 @@ impl OAuth {
         find(&self.clients.declared).or_else(|| find(&self.clients.kept))
     }
 
-    /// The client with this id, wherever it comes from.
-    pub(crate) async fn client(
-        &self,
-        id: &str,
-        _origin: &super::Origin,
-    ) -> Result<Option<Arc<ClientRecord>>, Error> {
-        Ok(self.known_client(id))
+    /// How many clients have registered themselves.
+    pub(crate) fn dynamic_clients(&self) -> usize {
+        let kept = self.clients.kept.read().unwrap_or_else(PoisonError::into_inner);
+        kept.values().filter(|client| client.origin == Origin::Dynamic).count()
     }
 
     /// Makes a client.
@@ -233,12 +230,17 @@ impl OAuth {
             return Ok(None);
         }
         let secret = Purpose::ClientSecret.fresh()?;
-        client.secrets.push(ClientSecret {
+        client.secrets.push(self.client_secret(&secret));
+        Ok(Some(secret))
+    }
+
+    /// What is kept of a secret; for clients that stand in the configuration file.
+    pub fn client_secret(&self, secret: &Secret<String>) -> ClientSecret {
+        ClientSecret {
             mac: hex::encode(Purpose::ClientSecret.mac(&self.parts.pepper, secret.expose())),
             created_at: self.parts.clock.now(),
             expires_at: None,
-        });
-        Ok(Some(secret))
+        }
     }
 
     /// One client, of the file or kept.

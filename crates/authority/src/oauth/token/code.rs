@@ -39,6 +39,7 @@ impl OAuth {
         if given.minted.opaque.is_some() {
             self.keep_token(&given.minted, self.again(event)?).await?;
         }
+        self.pin(client, origin).await?;
         Ok(given.answer(refresh_text))
     }
 }

@@ -8,6 +8,7 @@ use protocol::oauth::token_response::TokenResponse;
 
 mod client_auth;
 mod client_credentials;
+mod device;
 mod exchange;
 mod jwt_bearer;
 mod redeem;
