@@ -10,11 +10,11 @@ use std::process::{Command, Stdio};
 
 /// A program that comes as a Debian package.
 pub(crate) struct Debian {
-    /// What it is called when it is run.
+    /// What it is called when it is run; for what another program loads, its file.
     program: &'static str,
     /// The package that holds it.
     package: &'static str,
-    /// The argument that makes it print its version.
+    /// The argument that makes it print its version; empty where it cannot.
     version: &'static str,
 }
 
@@ -27,9 +27,20 @@ const NPM: Debian = Debian { program: "npm", package: "npm", version: "--version
 const OPENSSL: Debian = Debian { program: "openssl", package: "openssl", version: "version" };
 const POSTGRES: Debian =
     Debian { program: "postgres", package: "postgresql", version: "--version" };
+// The program without the service that the package `apache2` would start.
+const APACHE: Debian = Debian { program: "apache2", package: "apache2-bin", version: "-v" };
+const APACHE_OPENIDC: Debian = Debian {
+    program: "/usr/lib/apache2/modules/mod_auth_openidc.so",
+    package: "libapache2-mod-auth-openidc",
+    version: "",
+};
+const CHROMIUM: Debian = Debian { program: "chromium", package: "chromium", version: "--version" };
+const CHROMEDRIVER: Debian =
+    Debian { program: "chromedriver", package: "chromium-driver", version: "--version" };
 
 /// What the tests need from Debian.
-pub(crate) const FOR_TESTS: &[Debian] = &[NGINX, CURL, OPENSSL, NODE, NPM, POSTGRES];
+pub(crate) const FOR_TESTS: &[Debian] =
+    &[NGINX, CURL, OPENSSL, NODE, NPM, POSTGRES, APACHE, APACHE_OPENIDC, CHROMIUM, CHROMEDRIVER];
 /// What the measurements need from Debian.
 pub(crate) const FOR_BENCH: &[Debian] = &[NGINX, HAPROXY, WRK];
 
@@ -42,8 +53,14 @@ const NODE_PACKAGES: &[(&str, &str)] = &[
     ("openid-client", "^6.8"),
     ("oauth4webapi", "^3.8"),
     ("@modelcontextprotocol/sdk", "^1.29"),
-    ("@modelcontextprotocol/conformance", "^0.1.16"),
+    // The releases that test authorization servers are all marked as early ones so far.
+    ("@modelcontextprotocol/conformance", "0.2.0-alpha.12"),
+    ("axe-core", "^4.14"),
 ];
+
+/// What the tests need from PyPI: the module that is imported, and what pip installs for it.
+const PYTHON_PACKAGES: &[(&str, &str)] =
+    &[("authlib", "authlib>=1.6,<2"), ("requests", "requests>=2.32,<3")];
 
 /// The folder that holds what npm and pip installed.
 pub(crate) fn folder() -> PathBuf {
@@ -125,24 +142,55 @@ pub(crate) fn python(name: &str, package: &str) -> Result<PathBuf> {
         return Ok(own);
     }
     println!("installing {package} (pip)");
+    pip(&[package])?;
+    if !own.is_file() {
+        bail!("package {package} was installed, but {name} is not in it");
+    }
+    Ok(own)
+}
+
+/// Finds the modules of Python that tests import in `target/parts`, or installs them there.
+///
+/// # Errors
+/// As [`python`].
+pub(crate) fn python_modules() -> Result<()> {
+    let program = folder().join("python/bin/python");
+    let imports = |module: &str| {
+        let mut python = Command::new(&program);
+        python.args(["-c", &format!("import {module}")]).stderr(Stdio::null());
+        python.status().is_ok_and(|status| status.success())
+    };
+    let (here, missing): (Vec<_>, Vec<_>) =
+        PYTHON_PACKAGES.iter().partition(|(module, _)| imports(module));
+    for (module, _) in here {
+        println!("found {module} (Python)");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    println!("installing {} (pip)", packages.join(", "));
+    pip(&packages)
+}
+
+/// Installs packages into the environment in `target/parts`, which is made where there is none.
+fn pip(packages: &[&str]) -> Result<()> {
+    let environment = folder().join("python");
+    let program = environment.join("bin/pip");
     let venv = || {
         let mut python = Command::new("python3");
         run(python.args(["-m", "venv", "--clear"]).arg(&environment))
     };
     // Debian parts Python from its venv.
-    if venv().is_err() {
+    if !program.is_file() && venv().is_err() {
         if !can_install() {
             bail!("Python's venv is needed; on Debian `apt-get install python3-venv`");
         }
         install(&["python3-venv"])?;
         venv()?;
     }
-    let mut pip = Command::new(environment.join("bin/pip"));
-    run(pip.args(["install", "--quiet", "--disable-pip-version-check", package]))?;
-    if !own.is_file() {
-        bail!("package {package} was installed, but {name} is not in it");
-    }
-    Ok(own)
+    let mut pip = Command::new(program);
+    run(pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))
 }
 
 /// The folder of PostgreSQL's server programs, where there is one.
@@ -164,6 +212,9 @@ fn locate(part: &Debian) -> Option<PathBuf> {
 }
 
 fn version_of(part: &Debian, path: &Path) -> String {
+    if part.version.is_empty() {
+        return part.package.to_owned();
+    }
     let out = Command::new(path).arg(part.version).stdin(Stdio::null()).output();
     let text = out.map(|out| [out.stdout, out.stderr].concat()).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

@@ -15,6 +15,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         workspace::step("parts");
         parts::debian(parts::FOR_TESTS)?;
         parts::node()?;
+        parts::python_modules()?;
         workspace::step("build");
         workspace::run(workspace::cargo().args(["build", "--package", "portcullis"]))?;
     }

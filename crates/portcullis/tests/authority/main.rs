@@ -1,0 +1,8 @@
+//! The authority against clients that we did not write, over the network.
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod code;
+mod machines;
+mod mcp;
+mod others;
+mod setup;
