@@ -55,10 +55,15 @@ pub struct Page {
 }
 
 impl Page {
-    /// Its heading.
+    /// Its heading, without the elements in it.
     pub fn title(&self) -> String {
         let text = self.response.text();
-        unescape(between(&text, "<h1>", "</h1>").unwrap_or_default())
+        let heading = between(&text, "<h1>", "</h1>").unwrap_or_default();
+        let pieces = heading.split('<').enumerate();
+        let plain: String = pieces
+            .map(|(at, it)| if at == 0 { it } else { it.split_once('>').map_or("", |(_, it)| it) })
+            .collect();
+        unescape(&plain)
     }
 
     /// Its first form.

@@ -28,6 +28,7 @@ pub mod postgres;
 mod tls;
 mod upstream;
 pub mod wait;
+mod webdriver;
 
 pub use browser::{Browser, Form, Landing, Page, encode, escape, parameter};
 pub use builder::Builder;
@@ -40,6 +41,7 @@ pub use issuer::{Behaviour, Endpoint, Issuer};
 pub use jose::{Algorithm, Key};
 pub use node::{Node, node};
 pub use person::{Arrival, Person};
-pub use places::{binary, free_port, parts, rounds, soak, workspace};
+pub use places::{binary, free_port, parts, rounds, screens, soak, workspace};
 pub use tls::Authority;
 pub use upstream::{Answer, Seen, Takeover, Upstream};
+pub use webdriver::{ENTER, SHIFT, TAB, WebDriver};

@@ -70,6 +70,11 @@ impl Person {
         &self.email
     }
 
+    /// The password that they sign in with.
+    pub fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
     /// Whether they agree when they are asked from now on. At first they do.
     pub fn allow(&mut self, allows: bool) {
         self.allows = allows;

@@ -46,6 +46,11 @@ pub fn soak() -> bool {
     std::env::var_os("PORTCULLIS_SOAK").is_some_and(|value| !value.is_empty())
 }
 
+/// Where pictures of pages are to be put (`PORTCULLIS_SCREENS`), if anywhere: `cargo xtask screens` asks for them.
+pub fn screens() -> Option<PathBuf> {
+    std::env::var_os("PORTCULLIS_SCREENS").map(PathBuf::from)
+}
+
 /// How many rounds a long test makes: `short` in an ordinary run, `PORTCULLIS_SOAK_ROUNDS` in a soak.
 pub fn rounds(short: u32) -> u32 {
     let asked = std::env::var_os("PORTCULLIS_SOAK_ROUNDS");
