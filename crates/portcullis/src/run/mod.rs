@@ -168,7 +168,7 @@ async fn run(
         running.node,
     )
     .map_err(text)?;
-    let up = ready(&running.gate, &tcp)?;
+    let up = ready(&running.gate, &tcp, &config.listeners)?;
     let names = Names::new([config.server.public_url.as_str(), up.control.as_str()]);
     let servers = [
         tokio::spawn(control::serve_socket(socket, api.clone(), stopped.clone())),
@@ -264,13 +264,24 @@ fn access_log(config: &Config) -> Result<Option<AccessLog>, Failure> {
 }
 
 /// Where everything is reached.
-fn ready(gate: &Gate, tcp: &tokio::net::TcpListener) -> Result<Up, Failure> {
+fn ready(
+    gate: &Gate,
+    tcp: &tokio::net::TcpListener,
+    listeners: &[config::Listener],
+) -> Result<Up, Failure> {
     let shown = |ip: std::net::IpAddr| match ip {
         ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
         std::net::IpAddr::V6(ip) => format!("[{ip}]"),
         ip => ip.to_string(),
     };
     let gateway = gate.bound().into_iter().map(|bound| {
+        // WHY: `localhost` and 127.0.0.1 lead to the same port, and are two audiences, two resources and two `htu` of
+        // a proof. What is printed is the one that the gate goes by.
+        let own = listeners.iter().find(|it| *it.name == *bound.name).map(|it| &it.public_url);
+        let own = own.filter(|it| it.is_loopback() && it.is_https() == bound.tls);
+        if let Some(own) = own.filter(|it| it.port() == bound.address.port()) {
+            return own.origin().to_owned();
+        }
         let scheme = if bound.tls { "https" } else { "http" };
         format!("{scheme}://{}:{}", shown(bound.address.ip()), bound.address.port())
     });
