@@ -90,7 +90,22 @@ pub(crate) struct Setup {
     /// Whether the person says which address is theirs: the first administrator does.
     pub(crate) first: bool,
     pub(crate) email: String,
-    pub(crate) error: Option<String>,
+    /// What is wrong, and with which input: `setup`, `email` or `password`.
+    pub(crate) error: Option<(&'static str, String)>,
+}
+
+impl Setup {
+    /// What is wrong with an input.
+    fn wrong(&self, input: &str) -> Option<&str> {
+        let it = self.error.as_ref()?;
+        // An input without a place of its own on this page has its words under the last one.
+        let place = match it.0 {
+            "email" if self.first => "email",
+            "setup" => "setup",
+            _ => "password",
+        };
+        (place == input).then_some(it.1.as_str())
+    }
 }
 
 /// Asks whether to sign out.

@@ -4,33 +4,35 @@
 //! escaped.
 
 pub(crate) mod forms;
+mod root;
 
 use crate::api::Api;
 use crate::problem::Problem;
 use axum::Router;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base::code;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode, Uri};
 
-const STYLE: &str = include_str!("portcullis.css");
-const FRAME: &str = include_str!("root.html");
-/// Only our own style sheet; nothing else is loaded, sent or framed.
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Only our own style sheet and mark; nothing else is loaded, sent or framed.
+const OWN_ONLY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
+                        frame-ancestors 'none'";
 
 pub(crate) fn routes() -> Router<Api> {
+    const SCRIPT: &str = "text/javascript; charset=utf-8";
+    let asset = |kind: &'static str, text: &'static str| {
+        get(async move || ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "max-age=300")], text))
+    };
     Router::new()
-        .route("/", get(root))
-        .route("/assets/portcullis.css", get(style))
-        .route("/assets/submit.js", get(async || script(include_str!("submit.js"))))
-        .route("/assets/setup.js", get(async || script(include_str!("setup.js"))))
-}
-
-fn script(text: &'static str) -> Response {
-    let headers = [(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "max-age=300")];
-    (headers, text).into_response()
+        .route("/", get(root::root))
+        .route(
+            "/assets/portcullis.css",
+            asset("text/css; charset=utf-8", include_str!("portcullis.css")),
+        )
+        .route("/assets/mark.svg", asset("image/svg+xml", include_str!("mark.svg")))
+        .route("/assets/submit.js", asset(SCRIPT, include_str!("submit.js")))
+        .route("/assets/setup.js", asset(SCRIPT, include_str!("setup.js")))
 }
 
 /// A page on its way out.
@@ -44,21 +46,23 @@ pub(crate) struct Page {
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
-        let Ok(html) = self.html else { return Problem::new(code::INTERNAL).into_response() };
         let goes_to = self.goes_to.map(|origin| format!(" {origin}")).unwrap_or_default();
         let policy = format!(
-            "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; \
+            "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; \
              form-action 'self'{goes_to}; frame-ancestors 'none'"
         );
-        let mut response =
-            (self.status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
-        match HeaderValue::try_from(policy) {
-            Ok(policy) => drop(response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy)),
-            // WHY: `origin_of` lets nothing through that could not stand in a header.
-            Err(_) => return Problem::new(code::INTERNAL).into_response(),
-        }
-        response
+        html(self.status, self.html, &policy)
     }
+}
+
+fn html(status: StatusCode, html: Result<String, askama::Error>, policy: &str) -> Response {
+    // WHY the policy cannot fail: `origin_of` lets nothing through that could not stand in a header.
+    let (Ok(html), Ok(policy)) = (html, HeaderValue::try_from(policy)) else {
+        return Problem::new(code::INTERNAL).into_response();
+    };
+    let mut response = (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
 /// What a policy calls the place of a URL: scheme, host and port, or the scheme alone where it has no host
@@ -77,7 +81,8 @@ pub(crate) fn origin_of(url: &str) -> Option<String> {
     let authority = uri.authority()?;
     let host = authority.as_str();
     // A policy's words end at `;`, `,` and spaces; user information has no place in an origin.
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    let fits =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     host.chars().all(fits).then(|| format!("{scheme}://{host}"))
 }
 
@@ -85,53 +90,6 @@ pub(crate) fn origin_of(url: &str) -> Option<String> {
 pub(crate) fn host_of(url: &str) -> String {
     let host = url.parse::<Uri>().ok().and_then(|it| it.host().map(str::to_owned));
     host.or_else(|| url.split_once(':').map(|(scheme, _)| format!("{scheme}:"))).unwrap_or_default()
-}
-
-async fn style() -> Response {
-    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "max-age=300")];
-    (headers, STYLE).into_response()
-}
-
-async fn root(State(api): State<Api>) -> Response {
-    let page = match api.health.check() {
-        Ok(up) => render("allow", "Running", &up.gateway),
-        Err(why) if why.code == code::NODE_STARTING => render("warn", "Starting", &[]),
-        Err(_) => render("warn", "Not taking traffic", &[]),
-    };
-    let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)];
-    (headers, page).into_response()
-}
-
-fn render(tone: &str, word: &str, gateway: &[String]) -> String {
-    let mut places = String::new();
-    for url in gateway {
-        places.push_str(&format!("<li><code>{}</code></li>", escape(url)));
-    }
-    if places.is_empty() {
-        places.push_str("<li class=\"quiet\">No listener answers yet.</li>");
-    }
-    let base = gateway.first().map_or("http://localhost:8000", String::as_str);
-    FRAME
-        .replace("{tone}", tone)
-        .replace("{word}", word)
-        .replace("{places}", &places)
-        .replace("{base}", &escape(base))
-}
-
-/// Text for HTML, in content and in quoted attributes.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -151,13 +109,5 @@ mod tests {
         check("https://u@a.example/", None);
         check("x y:/", None);
         check("/relative", None);
-    }
-
-    #[test]
-    fn a_url_cannot_leave_its_place() {
-        let page = render("allow", "Running", &["http://x/<script>\"&'".to_owned()]);
-        assert!(!page.contains("<script"));
-        assert!(page.contains("http://x/&lt;script&gt;&quot;&amp;&#39;"));
-        assert!(!page.contains('{'), "every place is filled");
     }
 }
