@@ -64,6 +64,8 @@ pub struct Settings {
     pub resources: Vec<Resource>,
     /// Further resources that routes do not name (userinfo and the control API are always there).
     pub extra_audiences: Vec<String>,
+    /// Where the control API is reached, when it has an address of its own: an origin, without slash at the end.
+    pub admin_url: Option<String>,
 }
 
 /// How long any access token may live: a revocation must be remembered for so long.
@@ -98,12 +100,13 @@ impl Settings {
             scope_words: Vec::new(),
             resources: Vec::new(),
             extra_audiences: Vec::new(),
+            admin_url: None,
         }
     }
 
     /// The resource identifier of the control API, whose scopes are `admin:*`.
     pub fn admin_resource(&self) -> String {
-        format!("{}/api", self.issuer)
+        format!("{}/api", self.admin_url.as_deref().unwrap_or(&self.issuer))
     }
 
     /// The URL of an endpoint below the issuer.

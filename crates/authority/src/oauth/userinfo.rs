@@ -6,15 +6,11 @@
 //! Invariant: a token that is bound to a key is taken with a proof of that key only (RFC 9449 §7.1).
 
 use super::living::{Seen, grant_of};
+use super::proof::{ProvedAt, invalid, presented};
 use super::refusal::Failed;
-use super::secrets::Purpose;
 use super::{OAuth, Origin};
 use base::Secret;
-use protocol::AlgorithmSet;
-use protocol::bearer;
-use protocol::dpop::{self, Expectation};
 use protocol::json::Object;
-use protocol::jwt::Claims;
 use protocol::oauth::{ClaimsRequest, ErrorCode, OAuthError};
 use protocol::oidc;
 
@@ -45,13 +41,6 @@ pub enum Userinfo {
     Jwt(String),
 }
 
-/// How a token was presented.
-struct Presented {
-    token: Secret<String>,
-    /// With the scheme `DPoP`.
-    dpop: bool,
-}
-
 impl OAuth {
     /// Answers who the person is.
     ///
@@ -64,12 +53,14 @@ impl OAuth {
     }
 
     async fn person_of(&self, call: &UserinfoCall) -> Result<Userinfo, Failed> {
-        let presented = presented(call)?;
+        let presented = presented(&call.authorization, call.form_token.as_ref())?;
         let claims = match self.see(presented.token.expose()).await? {
             Seen::Alive(claims) => claims,
             Seen::Dead(why) => return Err(invalid(format!("RFC 6750 §3.1: {why}"))),
         };
-        self.bound(call, &presented, &claims).await?;
+        let uri = self.settings().url(USERINFO_PATH);
+        let at = ProvedAt { method: call.method, uri: &uri, dpop: &call.dpop };
+        self.bound(&at, &presented, &claims).await?;
         // OpenID Connect Core §5.3.1: a token that came of an OpenID Connect authentication.
         if !claims.scopes.contains("openid") {
             return Err(Failed::refused(
@@ -103,81 +94,6 @@ impl OAuth {
         let answer = oidc::signed_userinfo(answer, &self.settings().issuer, &client.id);
         Ok(Userinfo::Jwt(signer.ok_or(busy)?.sign(&answer)?))
     }
-
-    /// RFC 9449 §7.1, §7.2: what is bound comes with a proof; what is not, without.
-    async fn bound(
-        &self,
-        call: &UserinfoCall,
-        presented: &Presented,
-        claims: &Claims,
-    ) -> Result<(), Failed> {
-        let Some(confirmation) = &claims.confirmation else {
-            return match presented.dpop {
-                false => Ok(()),
-                true => Err(invalid("RFC 9449 §7.1: the token is not bound, and came as DPoP")),
-            };
-        };
-        let jkt = confirmation.jkt.as_deref();
-        let Some(jkt) = jkt.filter(|_| confirmation.x5t_s256.is_none() && !confirmation.other)
-        else {
-            return Err(invalid("RFC 7800 §3.1: the token is bound to what cannot be proved here"));
-        };
-        if !presented.dpop {
-            return Err(invalid("RFC 9449 §7.2: the token is bound to a key, and came as Bearer"));
-        }
-        let headers: Vec<&[u8]> = call.dpop.iter().map(Vec::as_slice).collect();
-        let uri = self.settings().url(USERINFO_PATH);
-        let expect = Expectation {
-            method: call.method,
-            uri: &uri,
-            access_token: Some(presented.token.expose().as_bytes()),
-            algorithms: AlgorithmSet::DEFAULT,
-            nonces: None,
-            now: self.parts.clock.now(),
-        };
-        let proof = dpop::verify(&headers, &expect).map_err(|error| {
-            let rule = format!("RFC 9449 §4.3: {error}");
-            Failed::Refused { error: OAuthError::from(error), rule: rule.into() }
-        })?;
-        if *proof.jkt != *jkt {
-            return Err(invalid("RFC 9449 §7.1: the proof is of another key"));
-        }
-        let what = format!("dpop\0{}\0{}", proof.jkt, proof.jti);
-        let mac = Purpose::Once.mac(&self.parts.pepper, &what);
-        match self.parts.store.once(mac, proof.until).await? {
-            true => Ok(()),
-            false => Err(Failed::refused(
-                ErrorCode::InvalidDpopProof,
-                "the proof was used before",
-                "RFC 9449 §11.1: the jti of the proof was seen before",
-            )),
-        }
-    }
-}
-
-/// RFC 6750 §2: one token, by one method.
-fn presented(call: &UserinfoCall) -> Result<Presented, Failed> {
-    let several = || {
-        let rule = "RFC 6750 §2: the token came by more than one method";
-        Failed::request("there must be one access token, sent once", rule)
-    };
-    match (call.authorization.as_slice(), &call.form_token) {
-        ([], Some(token)) => Ok(Presented { token: token.clone(), dpop: false }),
-        ([], None) => Err(invalid("RFC 6750 §3: there is no token")),
-        ([header], None) => {
-            let malformed = |_| invalid("RFC 6750 §2.1: the Authorization header is malformed");
-            let bearer = bearer::parse(header).map_err(malformed)?;
-            let dpop = bearer::parse_as("DPoP", header).map_err(malformed)?;
-            let token = bearer.or(dpop).ok_or_else(|| invalid("RFC 6750 §2.1: another scheme"))?;
-            Ok(Presented { token: Secret::new(token.as_str().to_owned()), dpop: dpop.is_some() })
-        }
-        _ => Err(several()),
-    }
-}
-
-/// RFC 6750 §3.1: always with the same words.
-fn invalid(rule: impl Into<std::borrow::Cow<'static, str>>) -> Failed {
-    Failed::refused(ErrorCode::InvalidToken, "the access token is missing or not valid", rule)
 }
 
 #[cfg(test)]
