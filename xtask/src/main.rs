@@ -1,4 +1,4 @@
-//! One entry for every chore of the project: `cargo xtask test | lint | tidy | errors | bench | soak`.
+//! One entry for every chore of the project: `cargo xtask test | lint | tidy | errors | bench | screens | soak`.
 //!
 //! Owns: what has to be on the machine, what has to be run, and the rules that no compiler knows. Never
 //! does: anything that the product does. Each command runs on a machine where only Rust was installed, and
@@ -8,6 +8,7 @@ mod bench;
 mod errors;
 mod lint;
 mod parts;
+mod screens;
 mod soak;
 mod test;
 mod tidy;
@@ -24,6 +25,8 @@ usage: cargo xtask COMMAND
   tidy [--fix]            the project's own rules; --fix rewrites what is generated
   errors                  write docs/errors.md from the table of codes
   bench [NAME…]           measure against nginx, HAProxy and Envoy; prints Markdown
+  bench-authority         measure the authority against oidc-provider; prints Markdown
+  screens                 take pictures of the pages into docs/screens
   soak [--short] [--tests] [--list] [NAME…]
                           the long tests: fuzzing, crashes, slow peers (--tests: without fuzzing); ends with one
                           line of JSON a step
@@ -49,6 +52,8 @@ fn run(command: &str, args: &[String]) -> Result<()> {
         "tidy" => tidy::run(args),
         "errors" => errors::write(),
         "bench" => bench::run(args),
+        "bench-authority" => bench::authority::run(args),
+        "screens" => screens::run(args),
         "soak" => soak::run(args),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -3,6 +3,7 @@
 //! Owns: the method (`bench/README.md`). Never does: compare figures of different runs. The processes listen
 //! on fixed ports from 7000 to 7530 of 127.0.0.1.
 
+pub(crate) mod authority;
 mod cases;
 mod gate;
 mod load;
