@@ -140,6 +140,43 @@ impl Throttle {
     }
 }
 
+/// How often something may be done in a window of time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    /// So often.
+    pub(crate) times: u32,
+    /// Within this time, counted from the first.
+    pub(crate) within: Duration,
+}
+
+/// What was done of late, in this process; as bounded as the failures.
+#[derive(Debug, Default)]
+pub(crate) struct Windows(Mutex<Generations>);
+
+impl Windows {
+    /// Counts once for each of `keys`, if all still have room; whether they had.
+    pub(crate) fn take(&self, keys: &[(Key, Allowance)], now: UnixMs) -> bool {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted: Vec<(Key, Entry, Allowance)> = keys
+            .iter()
+            .map(|(key, allowance)| {
+                let entry = table.entry(key);
+                // A window that has ended, or that begins in the future because the clock was set back, is none.
+                let over = now < entry.last || now.since(entry.last) >= allowance.within;
+                let entry = if over { Entry { last: now, ..Entry::default() } } else { entry };
+                (*key, entry, *allowance)
+            })
+            .collect();
+        if counted.iter().any(|(_, entry, allowance)| entry.failures >= allowance.times) {
+            return false;
+        }
+        for (key, entry, _) in counted {
+            table.put(key, Entry { failures: entry.failures.saturating_add(1), ..entry });
+        }
+        true
+    }
+}
+
 /// Keys that were right of late, in this process; as bounded as the failures.
 #[derive(Debug, Default)]
 pub(crate) struct Known(Mutex<(HashSet<Key>, HashSet<Key>)>);
@@ -233,6 +270,21 @@ mod tests {
         }
         throttle.attempt(&[(B, RULE)], at(0)).unwrap();
         assert!(throttle.attempt(&[(B, RULE)], at(0)).is_err());
+    }
+
+    #[test]
+    fn a_window_has_room_for_so_many() {
+        let windows = Windows::default();
+        let two = Allowance { times: 2, within: Duration::from_secs(60) };
+        let three = Allowance { times: 3, within: Duration::from_secs(60) };
+        assert!(windows.take(&[(A, two), (B, three)], at(0)));
+        assert!(windows.take(&[(A, two), (B, three)], at(59)));
+        // What is refused counts nowhere.
+        assert!(!windows.take(&[(A, two), (B, three)], at(59)));
+        assert!(windows.take(&[(B, three)], at(59)));
+        assert!(!windows.take(&[(B, three)], at(59)));
+        assert!(windows.take(&[(A, two), (B, three)], at(60)));
+        assert!(windows.take(&[(A, two)], at(-1000)));
     }
 
     #[test]

@@ -137,6 +137,7 @@ impl OAuth {
         let device_code = Purpose::Device.fresh()?;
         let mac = Purpose::Device.mac(&self.parts.pepper, device_code.expose());
         let mut record = self.device_record(client, params)?;
+        self.may_keep_row(client, origin)?;
         for _ in 0..TRIES {
             record.user_code = fresh_user_code()?;
             let mut event = self.event(origin, code::DEVICE_ASKED)?;

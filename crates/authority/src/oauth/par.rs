@@ -59,6 +59,7 @@ impl OAuth {
                 "RFC 9126 §2.1: the pushed request has a request_uri",
             ));
         }
+        self.may_keep_row(client, origin)?;
         let (whole, signed) = self.pushed_params(client, params).await?;
         let (request, _) = read(client, &whole).map_err(failed)?;
         self.judge(client, &request, Came { pushed: true, signed })?;

@@ -8,16 +8,19 @@
 //! - Each sign-in brings a new text, so that none that was planted before is worth anything.
 //! - A session whose account is closed is none.
 
+use super::clients::auth_method;
 use super::logout::Logouts;
-use super::records::{SessionRecord, UserRecord};
+use super::records::{ClientRecord, SessionRecord, UserRecord};
+use super::refusal::Failed;
 use super::secrets::{self, Purpose};
 use super::users::email;
 use super::{OAuth, Origin};
 use crate::actor::Actor;
 use crate::error::Error;
-use crate::factors::throttle::{Key, Known, Rule, Throttle, TooEarly};
+use crate::factors::throttle::{Allowance, Key, Known, Rule, Throttle, TooEarly, Windows};
 use crate::factors::{Verdict, password};
 use base::{Outcome, Secret, base62, code};
+use protocol::oauth::client_auth::AuthMethod;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +59,12 @@ const NETWORK: Rule = Rule {
     forget: Duration::from_secs(60 * 60),
 };
 
+/// Rows (pushed requests, device codes) that one network may have kept through clients that do not authenticate. An
+/// office of a thousand people signs in at less than this.
+const ROWS_NETWORK: Allowance = Allowance { times: 120, within: Duration::from_secs(60) };
+/// Rows of all such callers together. At 64 KiB, the most that one may have, half an hour of them are 2.4 GB.
+const ROWS_ALL: Allowance = Allowance { times: 1200, within: Duration::from_secs(60) };
+
 /// What people's use cases hold in memory.
 #[derive(Debug, Default)]
 pub(crate) struct People {
@@ -63,6 +72,8 @@ pub(crate) struct People {
     pub(crate) throttle: Throttle,
     /// From which networks people have signed in of late.
     known: Known,
+    /// What clients that do not authenticate have asked to be kept.
+    kept_for_strangers: Windows,
     pub(crate) logouts: Logouts,
 }
 
@@ -307,6 +318,24 @@ impl OAuth {
         let given: Option<[u8; 32]> =
             protocol::b64::decode(token.as_bytes()).ok().and_then(|it| it.try_into().ok());
         given.is_some_and(|given| secrets::same(&given, &mac))
+    }
+
+    /// Whether a row may be kept for this client. Those that authenticate answer for what they do; of others anybody
+    /// knows the name, and nobody shall fill the disk in it.
+    pub(crate) fn may_keep_row(
+        &self,
+        client: &ClientRecord,
+        origin: &Origin,
+    ) -> Result<(), Failed> {
+        if auth_method(client).is_some_and(|method| method != AuthMethod::None) {
+            return Ok(());
+        }
+        let from = self.count_key("rows-network", &network(origin.client_ip));
+        let counted = [(from, ROWS_NETWORK), (self.count_key("rows-all", ""), ROWS_ALL)];
+        match self.people.kept_for_strangers.take(&counted, self.parts.clock.now()) {
+            true => Ok(()),
+            false => Err(Failed::Busy("too many requests; try again in a minute")),
+        }
     }
 
     fn guess_keys(&self, address: &str, from: Option<IpAddr>) -> GuessKeys {

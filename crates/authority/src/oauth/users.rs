@@ -18,6 +18,8 @@ use crate::factors::password;
 use crate::text;
 use base::limits::CLOCK_SKEW;
 use base::{Secret, base62, code};
+use protocol::json::Object;
+use protocol::oidc::STANDARD_CLAIMS;
 use std::sync::Arc;
 use std::time::Duration;
 use unicode_normalization::UnicodeNormalization as _;
@@ -346,6 +348,26 @@ impl OAuth {
         self.change_user(actor, id, "roles", change).await
     }
 
+    /// Sets what a person's profile says: the full name and further standard claims (OpenID Connect Core §5.1).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none, [`Error::Invalid`] when a claim is not one of the standard's that can
+    /// be set, or the whole is too large (both recorded).
+    pub async fn set_profile(
+        &self,
+        actor: &Actor,
+        id: &str,
+        name: Option<&str>,
+        claims: &Object,
+    ) -> Result<Done<UserRecord>, Error> {
+        let change = |user: &mut UserRecord| {
+            user.name = text::optional_line("name", name, text::NAME_CHARS)?;
+            user.claims = profile(claims)?;
+            Ok(())
+        };
+        self.change_user(actor, id, "profile", change).await
+    }
+
     /// Changes an account; tried again when another change came between.
     async fn change_user(
         &self,
@@ -428,6 +450,26 @@ fn roles(given: &[String]) -> Result<Vec<String>, Error> {
     roles.sort_unstable();
     roles.dedup();
     Ok(roles)
+}
+
+/// Claims that have a place of their own in the record.
+const OWN_PLACE: [&str; 4] = ["name", "email", "email_verified", "updated_at"];
+/// Bytes of all claims of one person: they are read at each sign-in.
+const CLAIMS_BYTES: usize = 8 * 1024;
+
+fn profile(claims: &Object) -> Result<Object, Error> {
+    let settable = |name: &String| {
+        STANDARD_CLAIMS.contains(&name.as_str()) && !OWN_PLACE.contains(&name.as_str())
+    };
+    if let Some(other) = claims.keys().find(|name| !settable(name)) {
+        let other: String = other.escape_default().take(64).collect();
+        return Err(Error::invalid("claims", format!("`{other}` cannot be set")));
+    }
+    let bytes = serde_json::to_vec(claims).map_or(usize::MAX, |text| text.len());
+    match bytes <= CLAIMS_BYTES {
+        true => Ok(claims.clone()),
+        false => Err(Error::invalid("claims", format!("may have at most {CLAIMS_BYTES} bytes"))),
+    }
 }
 
 fn missing(id: &str) -> Error {

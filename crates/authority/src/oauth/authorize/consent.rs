@@ -163,14 +163,14 @@ impl OAuth {
         if prepared.request.prompt.consent {
             return Ok(Needed::Question { scopes });
         }
-        // A client of our own: whoever made it has agreed for everybody.
-        if !client.consent && !is_stranger(client) {
-            return Ok(Needed::Nothing { scopes });
-        }
         // RFC 8252 §8.6, OAuth 2.1 §7.3.1: who cannot be told from another program on the same machine gets nothing
         // without a question.
         if !is_assured(client, &prepared.reply.redirect_uri) {
             return Ok(Needed::Question { scopes });
+        }
+        // A client of our own: whoever made it has agreed for everybody.
+        if !client.consent && !is_stranger(client) {
+            return Ok(Needed::Nothing { scopes });
         }
         let store = &self.parts.store;
         let kept = store.consent(current.user.id.clone(), client.id.clone()).await?;

@@ -159,6 +159,18 @@ async fn rfc8628_s3_1_what_the_client_may_not_ask() {
     assert_eq!(refused.code(), ErrorCode::UnauthorizedClient);
 }
 
+#[tokio::test]
+async fn nobody_fills_the_disk_in_the_name_of_a_public_client() {
+    let stage = stage().await;
+    for _ in 0..120 {
+        stage.ask(&[("scope", "openid")]).await.unwrap();
+    }
+    let refused = stage.ask(&[("scope", "openid")]).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::TemporarilyUnavailable);
+    stage.world.after(60);
+    stage.ask(&[("scope", "openid")]).await.unwrap();
+}
+
 #[test]
 fn codes_have_letters_that_spell_nothing() {
     for _ in 0..100 {

@@ -145,3 +145,23 @@ async fn one_account_an_address() {
         assert!(matches!(refused, Err(Error::Invalid { field: "email", .. })), "{bad:?}");
     }
 }
+
+#[tokio::test]
+async fn oidc_core_s5_1_a_profile_has_standard_claims() {
+    let world = world().await;
+    let made = world.oauth.create_user(&actor(), ask("ann@example.com")).await.unwrap();
+    let claims = |name: &str| Object::from_iter([(name.to_owned(), "x".into())]);
+    let set = async |name: &str| {
+        world.oauth.set_profile(&actor(), &made.id, Some("Ann"), &claims(name)).await
+    };
+    let done = set("given_name").await.unwrap();
+    assert_eq!(
+        (done.record.name.as_deref(), &done.record.claims),
+        (Some("Ann"), &claims("given_name"))
+    );
+    assert!(world.store.state().revocations.is_empty());
+    for bad in ["sub", "email", "email_verified", "acr", "roles", ""] {
+        let refused = set(bad).await;
+        assert!(matches!(refused, Err(Error::Invalid { field: "claims", .. })), "{bad}");
+    }
+}
