@@ -167,7 +167,7 @@ pub(crate) fn basic(id: &str, secret: &str, pairs: &[(&str, &str)]) -> ClientCal
 
 fn base64_standard(bytes: &[u8]) -> String {
     let mut text = b64::encode(bytes).replace('-', "+").replace('_', "/");
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text

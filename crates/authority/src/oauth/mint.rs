@@ -24,7 +24,7 @@ use protocol::oauth::access_token::{self, AccessTokenClaims};
 use protocol::oauth::claim::{Audience, Cnf, ExtraClaims};
 use protocol::oauth::exchange::Actor;
 use protocol::oauth::token_response::TokenType;
-use protocol::oauth::{AuthorizationDetails, ScopeSet};
+use protocol::oauth::{AuthorizationDetails, ClaimsRequest, ScopeSet};
 use protocol::oidc::{self, IdTokenClaims};
 use serde_json::Value;
 use std::time::Duration;
@@ -135,9 +135,11 @@ impl OAuth {
         let signer = self.signer(algorithm, oidc::ID_TOKEN_TYP);
         let signer = signer.ok_or(Failed::Busy("the signing key is being made"))?;
         let now = self.parts.clock.now();
-        let asked = serde_json::from_value(grant.claims.clone()).unwrap_or_default();
-        let person = self.person_claims(user).await?;
-        let extra = oidc::id_token_claims(&person, &asked);
+        let asked: ClaimsRequest = serde_json::from_value(grant.claims.clone()).unwrap_or_default();
+        let extra = match asked.id_token.is_empty() {
+            true => ExtraClaims::default(),
+            false => oidc::id_token_claims(&self.person_claims(user).await?, &asked),
+        };
         let amr: Vec<Box<str>> = grant.amr.iter().map(|it| it.as_str().into()).collect();
         let hash = oidc::token_hash(algorithm, access_token.expose());
         let claims = IdTokenClaims {

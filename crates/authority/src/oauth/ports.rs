@@ -115,6 +115,7 @@ pub struct Window {
 
 /// What became of a code that was to be redeemed.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one a request, and taken apart at once")]
 pub enum Redeemed {
     /// It was good until now, and is spent.
     Now(GrantRecord),
@@ -236,6 +237,7 @@ pub trait GrantStore: Send + Sync {
 
 /// What a device's poll finds (RFC 8628 §3.5).
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one a request, and taken apart at once")]
 pub enum Polled {
     /// It came too early; the interval has grown by five seconds.
     TooEarly,
@@ -283,6 +285,7 @@ pub trait AuthorityStore: Send + Sync {
     /// Keeps a new key, unless there is one of its algorithm in the same stage already; whether it is kept, and the feed row.
     fn add_signing_key(&self, key: SigningKeyRecord, event: Event) -> Answer<'_, Option<i64>>;
     /// Moves a key from one stage to another (`None`: it is removed), if it stands in the first; the feed row.
+    #[expect(clippy::too_many_arguments, reason = "one step, compared and set, with its event")]
     fn stage_signing_key(
         &self,
         kid: String,

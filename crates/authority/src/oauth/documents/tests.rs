@@ -158,6 +158,25 @@ async fn a_change_of_a_document_that_was_let_in_is_told() {
 }
 
 #[tokio::test]
+async fn what_an_administrator_says_of_a_document_s_client_counts_at_once() {
+    let world = world().await;
+    world.pages.put(URL, 200, document("https://app.example/cb"));
+    let_in(&world).await;
+    find(&world, URL).await.unwrap();
+    let narrow = |client: &mut ClientRecord| {
+        client.resources = vec![crate::oauth::fixture::STOCK.to_owned()];
+        Ok(None)
+    };
+    world.oauth.change_client(&actor(), URL, "limited", narrow).await.unwrap();
+    assert_eq!(find(&world, URL).await.unwrap().resources.len(), 1);
+    world.after(FRESH.as_secs());
+    assert_eq!(find(&world, URL).await.unwrap().resources.len(), 1, "and after the next fetch");
+    world.pages.put(URL, 404, "");
+    world.after(STALE.as_secs());
+    assert!(find(&world, URL).await.is_none(), "a client whose document is gone is gone");
+}
+
+#[tokio::test]
 async fn an_administrator_s_no_outlives_the_document() {
     let world = world().await;
     world.pages.put(URL, 200, document("https://app.example/cb"));

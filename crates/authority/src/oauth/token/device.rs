@@ -56,6 +56,7 @@ impl OAuth {
             true => self.keep_token(&given.minted, event).await?,
             false => self.parts.audit.record(event).await?,
         }
+        self.pin(client, origin).await?;
         Ok(given.answer(text))
     }
 }

@@ -71,6 +71,12 @@ impl OAuth {
         call: &ClientCall,
         who: &mut Option<String>,
     ) -> Result<TokenResponse, Failed> {
+        // Until it is proved, the client is the one that the call names; it helps whoever reads the record.
+        *who = call
+            .params
+            .get("client_id")
+            .and_then(|id| self.known_client(id))
+            .map(|it| it.id.clone());
         let grant = call.params.required("grant_type")?;
         // RFC 6749 §5.2; OAuth 2.1 §10: neither password nor implicit.
         if !GRANTS.contains(&grant) {

@@ -76,7 +76,7 @@ async fn a_rule_is_narrow_and_gives_no_more_than_its_client_has() {
     let unfit = world.oauth.add_trust(&actor(), ask(&other)).await;
     assert!(matches!(unfit, Err(Error::Invalid { field: "client", .. })));
     let rule = world.oauth.add_trust(&actor(), ask(&id)).await.unwrap().record;
-    assert_eq!(world.oauth.trusts().await.unwrap(), [rule.clone()]);
+    assert_eq!(world.oauth.trusts().await.unwrap(), std::slice::from_ref(&rule));
     world.oauth.remove_trust(&actor(), &rule.id).await.unwrap();
     assert!(matches!(
         world.oauth.remove_trust(&actor(), &rule.id).await,
