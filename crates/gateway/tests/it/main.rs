@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first mistake")]
 
+mod possession;
+
 use access::Snapshots;
 use access::address::{AddressHeader, TrustedProxies};
 use access::issuer::{Issuer, IssuerSettings, KeySource};
@@ -20,6 +22,7 @@ use gateway::{
     UpstreamSettings, UpstreamTls,
 };
 use protocol::AlgorithmSet;
+use protocol::jwk::KeySet;
 use protocol::oauth::{Introspection, ScopeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -159,20 +162,26 @@ fn ask(to: SocketAddr, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-#[test]
-fn a_panic_in_one_connection_harms_no_other_and_is_recorded() {
+/// A gate in this process, with a ledger of its own.
+struct Running {
+    gate: Gate,
+    ledger: Arc<Ledger>,
+    folder: tempfile::TempDir,
+    control: tokio::runtime::Runtime,
+}
+
+fn start(snapshot: Snapshot<Act>, metrics: Arc<Metrics>) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let dir = folder.path().join("ledger");
     let node = NodeId(7);
-    let options = LedgerOptions::new(dir.clone(), node, Secret::new([7; 32]), clock.clone());
+    let dir = folder.path().join("ledger");
+    let options = LedgerOptions::new(dir, node, Secret::new([7; 32]), clock.clone());
     let (ledger, recorders) = Ledger::open(options, 1).unwrap();
     let ledger = Arc::new(ledger);
-    let metrics = Arc::new(Metrics::new());
     let control =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let parts = GateParts {
-        snapshots: Arc::new(Snapshots::new(snapshot(&metrics))),
+        snapshots: Arc::new(Snapshots::new(snapshot)),
         tools: Tools {
             fingerprints: Fingerprints::new().unwrap(),
             pepper: Pepper::new(&Secret::new([1; 32])),
@@ -181,7 +190,7 @@ fn a_panic_in_one_connection_harms_no_other_and_is_recorded() {
         counters: Arc::new(Limiter::new()),
         lookups: Arc::new(Broken),
         clock,
-        metrics: metrics.clone(),
+        metrics,
         log: None,
         node,
         assertions: None,
@@ -191,7 +200,29 @@ fn a_panic_in_one_connection_harms_no_other_and_is_recorded() {
         recorders,
     };
     let gate = Gate::start(parts, &[listener()]).unwrap();
-    let address = gate.bound()[0].address;
+    Running { gate, ledger, folder, control }
+}
+
+impl Running {
+    fn address(&self) -> SocketAddr {
+        self.gate.bound()[0].address
+    }
+
+    /// Stops the gate; the codes of all that was recorded.
+    fn codes(self) -> Vec<String> {
+        self.control.block_on(self.gate.drain(Duration::from_secs(5)));
+        self.ledger.close().unwrap();
+        let reader = Reader::new(self.folder.path().join("ledger"));
+        let (events, _) = reader.recent(100, |_| true).unwrap();
+        events.iter().map(|event| event.code.as_str().to_owned()).collect()
+    }
+}
+
+#[test]
+fn a_panic_in_one_connection_harms_no_other_and_is_recorded() {
+    let metrics = Arc::new(Metrics::new());
+    let running = start(snapshot(&metrics), metrics.clone());
+    let address = running.address();
 
     // One connection is in the middle of its head when the other breaks.
     let mut halfway = TcpStream::connect(address).unwrap();
@@ -219,10 +250,7 @@ fn a_panic_in_one_connection_harms_no_other_and_is_recorded() {
     assert!(again.starts_with("HTTP/1.1 200 "), "{again}");
 
     assert_eq!(metrics.panics.get(), 1);
-    control.block_on(gate.drain(Duration::from_secs(5)));
-    ledger.close().unwrap();
-    let (events, _) = Reader::new(dir).recent(100, |_| true).unwrap();
-    let codes: Vec<&str> = events.iter().map(|event| event.code.as_str()).collect();
+    let codes = running.codes();
     // The request's own record, and the connection's.
     assert_eq!(codes.iter().filter(|code| **code == "gate.panic").count(), 2, "{codes:?}");
     assert_eq!(codes.iter().filter(|code| **code == "ok").count(), 2, "{codes:?}");
