@@ -1,6 +1,7 @@
 //! Accounts and set-up texts.
 
 use super::*;
+use crate::oauth::CompleteSetup;
 use crate::oauth::fixture::{World, actor, origin, strings, world};
 use crate::oauth::{SignIn, SignInRefused};
 
