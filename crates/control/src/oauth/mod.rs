@@ -9,6 +9,7 @@
 //! on to somebody else (RFC 9700 §4.12).
 
 mod answer;
+mod details;
 mod device;
 mod form;
 mod logout;

@@ -2,10 +2,9 @@
 
 use super::Issuer;
 use super::answer::see_other;
+use super::details;
 use super::form::{self, Cookies, SESSION, VISIT};
-use crate::pages::forms::{
-    ClientView, Consent, DetailView, FormPost, Login, Message, ScopeView, Setup, page,
-};
+use crate::pages::forms::{ClientView, Consent, FormPost, Login, Message, ScopeView, Setup, page};
 use crate::pages::host_of;
 use authority::oauth::{
     Asked, CONTINUE, CompleteSetup, ConsentAnswer, ConsentView, LoginReason, LoginView, Origin,
@@ -21,11 +20,6 @@ use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use protocol::oauth::{OAuthError, Params};
-use serde_json::Value;
-
-/// Facts of one authorization detail that are shown, and characters of each.
-const FACTS: usize = 40;
-const FACT_CHARS: usize = 200;
 
 pub(super) fn routes() -> Router<Issuer> {
     Router::new()
@@ -257,24 +251,11 @@ fn consent_page(issuer: &Issuer, view: ConsentView) -> Response {
             .map(|it| ScopeView { name: it.name, words: it.words })
             .collect(),
         resources: view.resources,
-        details: view.details.iter().map(detail).collect(),
+        details: view.details.iter().map(details::view).collect(),
         csrf: view.csrf,
         proceed: view.continue_text,
     };
     page(StatusCode::OK, &template, Some(&goes_to)).into_response()
-}
-
-/// RFC 9396 §6.1 asks that people see what they agree to: every member, in words as it came.
-fn detail(value: &Value) -> DetailView {
-    let kind = value.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let cut = |text: String| text.chars().take(FACT_CHARS).collect::<String>();
-    let shown = |value: &Value| match value {
-        Value::String(text) => cut(text.clone()),
-        other => cut(other.to_string()),
-    };
-    let members = value.as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
-    let facts = members.take(FACTS).map(|(name, value)| (cut(name.clone()), shown(value)));
-    DetailView { kind, facts: facts.collect() }
 }
 
 /// The sign-in page by itself: for the pages of ours that need a session.
