@@ -195,7 +195,13 @@ impl OAuth {
         let name = metadata.client_name.clone().unwrap_or_else(|| host.to_owned());
         let sha256 = Some(hex::encode(digest(&SHA256, &response.body)));
         let mut client = match pinned {
-            Some(own) => ClientRecord { name, metadata, document_sha256: sha256, ..own.clone() },
+            Some(own) => {
+                // One that leads elsewhere is another client to people: they are asked again.
+                let moved = own.metadata.redirect_uris != metadata.redirect_uris;
+                let created_at = if moved { self.parts.clock.now() } else { own.created_at };
+                let own = own.clone();
+                ClientRecord { name, metadata, document_sha256: sha256, created_at, ..own }
+            }
             None => ClientRecord {
                 id: url.to_owned(),
                 name,

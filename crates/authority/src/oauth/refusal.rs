@@ -11,6 +11,9 @@ use protocol::oauth::{ErrorCode, OAuthError};
 use protocol::sign::SignError;
 use std::borrow::Cow;
 
+/// Characters of a rule in a record.
+const RULE_CHARS: usize = 500;
+
 /// Why a request is not served.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -125,6 +128,8 @@ impl OAuth {
                 Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, what))
             }
             Err(Failed::Refused { error, rule }) => {
+                // A rule may quote what came in, which has no bound that a record could live with.
+                let rule: String = rule.chars().take(RULE_CHARS).collect();
                 match self.refused(origin, client, &error, &rule).await {
                     Ok(()) => Err(error),
                     Err(failure) => Err(broken(&failure)),

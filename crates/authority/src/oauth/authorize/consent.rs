@@ -210,8 +210,10 @@ fn is_assured(client: &ClientRecord, redirect_uri: &str) -> bool {
 
 fn covers(kept: &ConsentRecord, scopes: &[String], prepared: &Prepared) -> bool {
     let within = |kept: &[String], asked: &[String]| asked.iter().all(|it| kept.contains(it));
+    // A client whose document leads elsewhere since was not agreed to.
+    let same = kept.at >= prepared.client.created_at;
     // Without a resource the audience follows from the scopes.
-    within(&kept.scopes, scopes)
+    same && within(&kept.scopes, scopes)
         && within(&kept.resources, &prepared.resources)
         && covers_details(&kept.authorization_details, &details(prepared))
 }
@@ -239,6 +241,8 @@ pub(super) fn remembered(
     scopes: &[String],
     now: base::UnixMs,
 ) -> ConsentRecord {
+    // What was agreed to before the client led elsewhere is forgotten.
+    let kept = kept.filter(|it| it.at >= prepared.client.created_at);
     let mut all = kept.unwrap_or_else(|| ConsentRecord {
         user: current.user.id.clone(),
         client: prepared.client.id.clone(),

@@ -155,6 +155,7 @@ async fn a_change_of_a_document_that_was_let_in_is_told() {
     assert!(detail.contains(pinned.document_sha256.as_deref().unwrap()));
     let now = world.oauth.known_client(URL).unwrap();
     assert_eq!(now.metadata.redirect_uris, ["https://app.example/other"]);
+    assert_eq!((now.created_at > pinned.created_at, now.created_at), (true, world.now()));
 }
 
 #[tokio::test]

@@ -159,3 +159,28 @@ async fn rfc6749_s2_3_one_method_and_the_registered_one() {
     let by_secret = basic(&signed.client.id, secret.expose(), &[GRANT]);
     assert_eq!(world.oauth.token(&by_secret).await.unwrap_err().code(), ErrorCode::InvalidClient);
 }
+
+#[tokio::test]
+async fn rfc7523_s3_once_means_once_on_all_nodes() {
+    let (world, own) = (world().await, key());
+    let made = world.client(&["client_credentials"], |it| with_keys(it, Some(set(&[&own])))).await;
+    let settings = (*world.oauth.settings()).clone();
+    let other = crate::oauth::fixture::node(&world.store, &world.clock, &world.pages, settings);
+    other.start().await.unwrap();
+    let text = assertion(&world, &own, &made.client.id, "j1", |_| ());
+    let pairs = [GRANT, ("client_assertion_type", JWT_BEARER), ("client_assertion", &text)];
+    assert!(other.token(&call(&pairs)).await.is_ok());
+    assert_eq!(ask(&world, &text).await, Err(ErrorCode::InvalidClient));
+    assert_eq!(other.dpop_nonce(), world.oauth.dpop_nonce(), "each node takes the others' nonces");
+}
+
+#[tokio::test]
+async fn what_a_record_quotes_is_bounded() {
+    let world = world().await;
+    let made = world.client(&["client_credentials"], |_| ()).await;
+    let secret = made.secret.unwrap();
+    let long = format!("https://evil.example/{}", "a".repeat(2000));
+    let refused = basic(&made.client.id, secret.expose(), &[GRANT, ("resource", &long)]);
+    assert_eq!(world.oauth.token(&refused).await.unwrap_err().code(), ErrorCode::InvalidTarget);
+    assert!(world.refusal().len() < 600);
+}
