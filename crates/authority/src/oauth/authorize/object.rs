@@ -2,6 +2,7 @@
 //!
 //! Invariant: what stands beside an object does not count (RFC 9101 §6.3).
 
+use super::request::reply;
 use super::{CONTINUE_LONGEST, Stop};
 use crate::oauth::OAuth;
 use crate::oauth::records::{ClientRecord, Mac, Profile};
@@ -12,6 +13,7 @@ use base::limits::CLOCK_SKEW;
 use protocol::oauth::request_object::{RequestObject, RequestObjectExpectation, SIGNED_LIFETIME};
 use protocol::oauth::{ErrorCode, OAuthError, Params};
 use protocol::{Algorithm, AlgorithmSet};
+use std::sync::Arc;
 
 /// FAPI 2.0 Security Profile §5.4.1.
 const FAPI_OBJECTS: AlgorithmSet =
@@ -80,12 +82,17 @@ fn algorithms(client: &ClientRecord) -> AlgorithmSet {
     }
 }
 
-/// A refusal of an object is shown: where the client wants its errors stands in what cannot be trusted.
-pub(super) fn refused(client: &ClientRecord, failed: Failed) -> Stop {
+/// A refusal of an object or reference is sent where the parameters beside it say, if that is the client's; else it
+/// is shown. WHY they may be used for this: the redirect URI is registered, whoever wrote it here.
+pub(super) fn refused(client: &Arc<ClientRecord>, params: &Params, failed: Failed) -> Stop {
     match failed {
-        Failed::Refused { error, rule } => {
-            Stop::Page { client: Some(client.id.clone()), error, rule, fix: super::FIX_CLIENT }
-        }
+        Failed::Refused { error, rule } => match reply(client, params) {
+            Ok(reply) => Stop::Reply { reply: Box::new(reply), error, rule },
+            Err(_) => {
+                let client = Some(client.id.clone());
+                Stop::Page { client, error, rule, fix: super::FIX_CLIENT }
+            }
+        },
         Failed::Broken(error) => Stop::Broken(error),
         Failed::Busy(what) => Stop::Broken(crate::Error::Busy(what)),
     }

@@ -170,15 +170,13 @@ impl OAuth {
             Arrival::Plain => Ok(whole),
             Arrival::Object { request, .. } => {
                 let opened = self.opened(&client, request, continued.seen).await;
-                let opened = opened.map_err(|error| object::refused(&client, error))?;
+                let opened = opened.map_err(|failed| object::refused(&client, params, failed))?;
                 Ok(Whole { params: opened.params, signed: true, once: opened.once, ..whole })
             }
             Arrival::Reference { request_uri, .. } => {
-                let reference = request_uri.strip_prefix(PUSHED);
-                let known = match reference {
-                    Some(text) => self.known_push(text, &client, continued).await?,
-                    None => None,
-                };
+                let text = request_uri.strip_prefix(PUSHED);
+                let text = text.ok_or_else(|| foreign_reference(&client, params))?;
+                let known = self.known_push(text, &client, continued).await?;
                 let (mac, pushed) = known.ok_or_else(|| unknown_reference(&client))?;
                 let params = Params::parse(pushed.params.as_bytes()).map_err(|_| {
                     Stop::Broken(PortError::Corrupt("a pushed request".to_owned()).into())
@@ -235,17 +233,7 @@ pub(crate) fn read(
     params: &Params,
 ) -> Result<(AuthorizationRequest, Reply), Stop> {
     let id = Some(client.id.clone());
-    let to = ReplyTo::read(params).map_err(|fault| page(id.clone(), fault))?;
-    let openid = params.get("scope").is_some_and(|it| it.split(' ').any(|it| it == "openid"));
-    let redirect_uri = redirect_uri(client, to.redirect_uri.as_deref(), openid)?;
-    let silent = params.get("prompt") == Some("none");
-    let reply = Reply {
-        client: Arc::clone(client),
-        redirect_uri,
-        mode: to.response_mode,
-        state: to.state.map(Into::into),
-        silent,
-    };
+    let reply = reply(client, params)?;
     match AuthorizationRequest::read(params) {
         // RFC 9101 §5: the client in the object is the one beside it.
         Ok(request) if *request.client_id != *client.id => {
@@ -260,6 +248,19 @@ pub(crate) fn read(
         }
         Err(fault) => Err(page(id, fault)),
     }
+}
+
+/// Where an answer to these parameters may be sent.
+pub(super) fn reply(client: &Arc<ClientRecord>, params: &Params) -> Result<Reply, Stop> {
+    let to = ReplyTo::read(params).map_err(|fault| page(Some(client.id.clone()), fault))?;
+    let openid = params.get("scope").is_some_and(|it| it.split(' ').any(|it| it == "openid"));
+    Ok(Reply {
+        client: Arc::clone(client),
+        redirect_uri: redirect_uri(client, to.redirect_uri.as_deref(), openid)?,
+        mode: to.response_mode,
+        state: to.state.map(Into::into),
+        silent: params.get("prompt") == Some("none"),
+    })
 }
 
 /// RFC 9700 §4.1.3: the redirect URI is one of the client's, compared as a text.
@@ -290,6 +291,16 @@ fn redirect_uri(client: &ClientRecord, asked: Option<&str>, openid: bool) -> Res
             "OpenID Connect Core §3.1.2.1, RFC 6749 §3.1.2.3: redirect_uri is missing",
         )),
     }
+}
+
+/// OpenID Connect Core §6.2, RFC 9700 §4.14: nothing is fetched for a browser.
+fn foreign_reference(client: &Arc<ClientRecord>, params: &Params) -> Stop {
+    let failed = Failed::refused(
+        ErrorCode::RequestUriNotSupported,
+        "request_uri is taken only from a pushed request",
+        "RFC 9126 §2.2: the request_uri is not one of a pushed request",
+    );
+    object::refused(client, params, failed)
 }
 
 fn unknown_reference(client: &ClientRecord) -> Stop {

@@ -686,6 +686,20 @@ mod objects {
     }
 
     #[tokio::test]
+    async fn oidc_core_s6_what_is_not_taken_is_told_where_the_client_may_be_told() {
+        let signing = signing(|_| ()).await;
+        let stage = &signing.stage;
+        let none = format!("{}.{}.", b64::encode(r#"{"alg":"none"}"#), b64::encode("{}"));
+        let refused = stage.ask(&[("request", none.as_str())], None).await;
+        assert_eq!(error(&refused), "invalid_request_object");
+        let fetch = [("request_uri", "https://app.example/request.jwt")];
+        assert_eq!(error(&stage.ask(&fetch, None).await), "request_uri_not_supported");
+        assert_eq!(stage.world.pages.fetched("https://app.example/request.jwt"), 0);
+        let both = [("request", "x"), ("request_uri", "urn:x")];
+        shown(&stage.ask(&both, None).await);
+    }
+
+    #[tokio::test]
     async fn rfc9101_s10_5_a_client_that_must_sign_is_held_to_it() {
         let must = |client: &mut CreateClient| client.metadata.require_signed_request_object = true;
         let signing = signing(must).await;
