@@ -9,6 +9,7 @@ use crate::cors;
 use crate::head::{Known, RequestHead};
 use crate::lookup::LookupError;
 use crate::metadata;
+use crate::presented::{Shown, presented};
 use crate::problem::{self, Answer, Told};
 use crate::record::Draft;
 use crate::serve::Connection;
@@ -16,7 +17,7 @@ use crate::settings::{Act, ProxyHeader};
 use access::judge::{Admitted, Judge, NoRoute, Permit, Step};
 use access::policy::Policy;
 use access::schemes::opaque::{self, Learnt};
-use access::schemes::{self, Asking, Lookup, Presented, dpop};
+use access::schemes::{self, Asking, Lookup, Presented};
 use access::{Denial, Snapshot, address, path};
 use base::{Monotonic, Phase, Secret, UnixMs, code};
 use bytes::Bytes;
@@ -452,49 +453,6 @@ fn size(act: &Act, head: &RequestHead) -> Result<(), Denial> {
 fn not_metadata(code: base::Code) -> Denied {
     let allow = (code == code::METHOD_NOT_ALLOWED).then(|| metadata::ALLOW.to_owned());
     Denied { allow, ..Denial::new(code, Phase::Route).into() }
-}
-
-/// What a request shows of possession (RFC 9449).
-#[derive(Default)]
-struct Shown<'r> {
-    proofs: smallvec::SmallVec<[&'r [u8]; 1]>,
-    uri: String,
-}
-
-impl<'r> Shown<'r> {
-    /// RFC 9449 §4.3 check 9 compares with the URL that the client asked for: the listener's public name, since what
-    /// a proxy in front was asked for does not show in the request; and where a route is found by its host, that.
-    fn of(
-        connection: &Connection,
-        head: &'r RequestHead,
-        (host, path): (&str, &str),
-        admitted: &Admitted<Act>,
-    ) -> Self {
-        let proofs: smallvec::SmallVec<_> = head.headers.all(Known::Dpop).collect();
-        // WHY: hardly any request has a proof; the others build no URL.
-        if proofs.is_empty() {
-            return Self::default();
-        }
-        let host = admitted.route().act.by_host.then_some(host);
-        let uri = connection.listener.settings().public.url(host, path);
-        Self { proofs, uri }
-    }
-
-    fn borrow<'s>(&'s self, head: &'s RequestHead) -> dpop::Shown<'s> {
-        dpop::Shown { proofs: &self.proofs, method: head.method.as_str(), uri: &self.uri }
-    }
-}
-
-fn presented<'s>(head: &'s RequestHead, dpop: dpop::Shown<'s>) -> Result<Presented<'s>, Denial> {
-    let one = |known| {
-        let mut values = head.headers.all(known);
-        let first = values.next();
-        match values.next() {
-            None => Ok(first),
-            Some(_) => Err(Denial::new(code::CREDENTIAL_MULTIPLE, Phase::Authenticate)),
-        }
-    };
-    Ok(Presented { authorization: one(Known::Authorization)?, api_key: one(Known::XApiKey)?, dpop })
 }
 
 fn method_text(method: &http::Method) -> std::borrow::Cow<'static, str> {

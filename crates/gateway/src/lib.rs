@@ -7,8 +7,8 @@
 //! normal route.
 //!
 //! Invariants: nothing is forwarded without a `Permit`; every request is recorded exactly once; a shard is one
-//! thread, and nothing in it is shared with another but immutable snapshots, the striped limiter, and the
-//! audit ring.
+//! thread, and nothing in it is shared with another but immutable snapshots, the striped tables of limits and of
+//! proofs that were used, and the audit ring.
 
 mod accept;
 mod act;
@@ -32,6 +32,7 @@ mod metadata;
 mod metrics;
 mod place;
 mod pool;
+mod presented;
 mod problem;
 mod record;
 mod serve;
@@ -47,8 +48,8 @@ pub use log::AccessLog;
 pub use lookup::{LookupError, Lookups};
 pub use metrics::Metrics;
 pub use settings::{
-    Act, CorsSettings, HeaderRules, HealthSettings, HostHeader, ListenerSettings, Proxies, PublicOrigin,
-    ProxyHeader, ServerSettings, Timeouts, TlsFiles, UpstreamProtocol, UpstreamSettings,
-    UpstreamTls,
+    Act, CorsSettings, HeaderRules, HealthSettings, HostHeader, ListenerSettings, Proxies,
+    ProxyHeader, PublicOrigin, ServerSettings, Timeouts, TlsFiles, UpstreamProtocol,
+    UpstreamSettings, UpstreamTls,
 };
 pub use upstream::{Upstream, UpstreamError};

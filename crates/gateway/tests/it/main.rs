@@ -1,6 +1,11 @@
 //! The gate in this process, with ports of the tests' own: what the real binary cannot be made to do.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first mistake")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first mistake"
+)]
 
 mod possession;
 
