@@ -20,6 +20,10 @@ use std::sync::Arc;
 /// Characters of an unknown `client_id` that are recorded: enough to find a typing mistake.
 const UNKNOWN_ID_CHARS: usize = 128;
 
+/// Bytes of a request that comes through the browser. Longer ones are pushed: with its MAC and in base64 it must fit one
+/// parameter of 32 KiB, in which it waits for a person.
+const QUERY_BYTES: usize = 22 * 1024;
+
 /// A request that keeps every rule which does not depend on the person.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -128,6 +132,9 @@ impl OAuth {
         origin: &Origin,
     ) -> Result<Prepared, Stop> {
         let query = continued.params.encode();
+        if query.len() > QUERY_BYTES {
+            return Err(too_long());
+        }
         let seen = continued.seen;
         let whole = self.whole(&continued, origin).await?;
         let came = Came { pushed: whole.pushed.is_some(), signed: whole.signed };
@@ -291,6 +298,12 @@ fn redirect_uri(client: &ClientRecord, asked: Option<&str>, openid: bool) -> Res
             "OpenID Connect Core §3.1.2.1, RFC 6749 §3.1.2.3: redirect_uri is missing",
         )),
     }
+}
+
+fn too_long() -> Stop {
+    let error = OAuthError::new(ErrorCode::InvalidRequest, "the request is too long: push it");
+    let rule = "RFC 9126 §1: the request has more than 22 KiB and was not pushed";
+    Stop::Page { client: None, error, rule: rule.into(), fix: FIX_CLIENT }
 }
 
 /// OpenID Connect Core §6.2, RFC 9700 §4.14: nothing is fetched for a browser.
