@@ -131,7 +131,9 @@ fn steps(keys: &Keys, algorithm: Algorithm, settings: &Settings, now: UnixMs) ->
     };
     // The newest signs, all others retire.
     steps.extend(signing.iter().skip(1).map(retire));
-    let kept = ACCESS_TOKEN_LONGEST.max(settings.id_token).saturating_add(STRAGGLERS);
+    // WHY the session too: until it ends, its ID tokens come back as hints at logout (RP-Initiated Logout §2).
+    let longest = ACCESS_TOKEN_LONGEST.max(settings.id_token).max(settings.session);
+    let kept = longest.saturating_add(STRAGGLERS);
     let retired = keys.of(algorithm, KeyStage::Retired);
     let gone = retired.iter().filter(|key| now.since(key.since) >= kept);
     steps.extend(gone.map(|key| Step::Move(key.kid.clone(), KeyStage::Retired, None)));
