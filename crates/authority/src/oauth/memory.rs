@@ -132,6 +132,10 @@ impl AuditLog for Memory {
 }
 
 impl Evidence for Memory {
+    fn record_denial(&self, event: Event) {
+        self.state().note(event);
+    }
+
     fn record_synced(&self, event: Event) -> BoxFuture<'_, Result<(), String>> {
         self.state().note(event);
         Box::pin(async { Ok(()) })

@@ -47,8 +47,8 @@ mod users;
 
 pub use admin::{AdminCall, AdminCaller, CLI_CLIENT, cli_client};
 pub use authorize::{
-    Asked, CONTINUE, CONTINUE_LONGEST, ClientView, ConsentAnswer, ConsentView, ErrorPage, LoginReason,
-    LoginView, Step,
+    Asked, CONTINUE, CONTINUE_LONGEST, ClientView, ConsentAnswer, ConsentView, ErrorPage,
+    LoginReason, LoginView, Step,
 };
 pub use client_auth::ClientCall;
 pub use described::DescribedScope;
@@ -77,11 +77,24 @@ use std::sync::Arc;
 
 /// Takes evidence straight to the ledger, for what touches no table.
 pub trait Evidence: Send + Sync {
+    /// Records that a request was refused; never waits. WHY apart from acts: anybody can be refused as often as they
+    /// like, so a flood is folded and charged to the quota of denials, and writes nothing into the store.
+    fn record_denial(&self, event: Event);
+
     /// Records the event; answers once it is on disk.
     ///
     /// # Errors
     /// A sentence, when the ledger cannot take it. Then nothing may be issued on it.
     fn record_synced(&self, event: Event) -> BoxFuture<'_, Result<(), String>>;
+}
+
+/// Characters of what a refusal's record says: what was sent stands in it, but not without bound.
+const REFUSED_CHARS: usize = 512;
+/// Characters of the client's id in such a record: enough to find a typing mistake.
+const REFUSED_ID_CHARS: usize = 128;
+
+fn cut(text: &str, chars: usize) -> String {
+    text.chars().take(chars).collect()
 }
 
 /// Where a request came from; stands in the events that it causes.
@@ -235,18 +248,32 @@ impl OAuth {
     }
 
     /// Records that a request was refused: `explain` shows `rule`, which the caller is not told.
-    pub(crate) async fn refused(
+    pub(crate) fn refused(
         &self,
         origin: &Origin,
         client: Option<&str>,
         error: &OAuthError,
         rule: &str,
     ) -> Result<(), Error> {
-        let mut event = self.event(origin, code::OAUTH_REFUSED)?;
-        event.outcome = Outcome::Deny;
+        let detail = format!("{}: {rule}", error.code().as_str());
+        let mut event = self.denial(origin, code::OAUTH_REFUSED, detail)?;
         event.status = error.status();
-        event.client_id = client.map(Arc::from);
-        event.detail = Some(format!("{}: {rule}", error.code().as_str()).into());
-        Ok(self.parts.audit.record(event).await?)
+        event.client_id = client.map(|id| cut(id, REFUSED_ID_CHARS).into());
+        self.parts.evidence.record_denial(event);
+        Ok(())
+    }
+
+    /// An event that says: something that anybody may try was refused.
+    pub(crate) fn denial(
+        &self,
+        origin: &Origin,
+        code: Code,
+        detail: String,
+    ) -> Result<Event, Error> {
+        let mut event = self.event(origin, code)?;
+        event.kind = Kind::Decision;
+        event.outcome = Outcome::Deny;
+        event.detail = Some(cut(&detail, REFUSED_CHARS).into());
+        Ok(event)
     }
 }

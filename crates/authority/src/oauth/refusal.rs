@@ -11,9 +11,6 @@ use protocol::oauth::{ErrorCode, OAuthError};
 use protocol::sign::SignError;
 use std::borrow::Cow;
 
-/// Characters of a rule in a record.
-const RULE_CHARS: usize = 500;
-
 /// Why a request is not served.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -112,9 +109,7 @@ pub(crate) fn broken(error: &Error) -> OAuthError {
 }
 
 impl OAuth {
-    /// What the client is told, after a refusal was recorded.
-    ///
-    /// WHY the store's error wins over the refusal: what cannot be recorded must not look handled.
+    /// What the client is told; a refusal is recorded.
     pub(crate) async fn settle<T>(
         &self,
         origin: &Origin,
@@ -128,9 +123,7 @@ impl OAuth {
                 Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, what))
             }
             Err(Failed::Refused { error, rule }) => {
-                // A rule may quote what came in, which has no bound that a record could live with.
-                let rule: String = rule.chars().take(RULE_CHARS).collect();
-                match self.refused(origin, client, &error, &rule).await {
+                match self.refused(origin, client, &error, &rule) {
                     Ok(()) => Err(error),
                     Err(failure) => Err(broken(&failure)),
                 }

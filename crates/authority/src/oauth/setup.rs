@@ -110,7 +110,11 @@ impl OAuth {
             Some(user) => user,
             None => {
                 let refusal = Error::invalid("setup", "this link was used or has expired");
-                return self.act_refused(&actor, code::USER_CHANGED, None, refusal).await;
+                // Anybody can come with any text, so it is recorded as what strangers do.
+                let detail = format!("{}: {refusal}", code::USER_CHANGED);
+                let event = self.denial(origin, code::ACT_REFUSED, detail)?;
+                self.parts.evidence.record_denial(event);
+                return Err(refusal);
             }
         };
         let id = user.id.clone();

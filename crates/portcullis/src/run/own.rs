@@ -9,7 +9,7 @@ use authority::oauth::records::{
 };
 use authority::oauth::secrets::Purpose;
 use authority::oauth::settings::{Registration, Settings};
-use authority::oauth::{Evidence, OAuth};
+use authority::oauth::{CLI_CLIENT, Evidence, OAuth, cli_client};
 use authority::{Change, Pepper};
 use base::{BoxFuture, Event, UnixMs};
 use protocol::oauth::metadata::ClientMetadata;
@@ -23,6 +23,10 @@ const TICK: Duration = Duration::from_secs(60);
 pub(super) struct ToLedger(pub(super) Arc<Ledger>);
 
 impl Evidence for ToLedger {
+    fn record_denial(&self, event: Event) {
+        self.0.record(event);
+    }
+
     fn record_synced(&self, event: Event) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             self.0.append_synced(vec![event]).await.map_err(|error| error.to_string())
@@ -46,6 +50,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         config::Registration::Open => Registration::Open,
     };
     settings.resources = compile::resources(config);
+    settings.admin_url = config.server.admin_url.as_ref().map(|it| it.as_str().to_owned());
     settings.scope_words = said
         .scopes
         .iter()
@@ -57,12 +62,17 @@ pub(super) fn settings(config: &Config) -> Settings {
     settings
 }
 
-/// The clients that the file declares.
+/// The clients that the file declares, and the one of the command line, unless the file has its own.
 ///
 /// # Errors
 /// A sentence: what the check could not see, such as a key file that holds no key.
 pub(super) fn clients(config: &Config, pepper: &Pepper) -> Result<Vec<ClientRecord>, String> {
-    config.clients.iter().map(|it| client(it, pepper)).collect()
+    let declared = config.clients.iter().map(|it| client(it, pepper));
+    let mut clients = declared.collect::<Result<Vec<_>, _>>()?;
+    if clients.iter().all(|it| it.id != CLI_CLIENT) {
+        clients.push(cli_client(&settings(config)));
+    }
+    Ok(clients)
 }
 
 fn client(it: &config::Client, pepper: &Pepper) -> Result<ClientRecord, String> {

@@ -128,20 +128,18 @@ impl OAuth {
 
     /// Turns what stopped a request into what the browser gets, and records it.
     pub(crate) async fn step_of(&self, outcome: Result<Step, Stop>, origin: &Origin) -> Step {
-        // A rule may quote what came in.
-        let short = |rule: &str| rule.chars().take(RULE_CHARS).collect::<String>();
         match outcome {
             Ok(step) => step,
             Err(Stop::Broken(error)) => page(super::refusal::broken(&error), FIX_OURS),
             Err(Stop::Page { client, error, rule, fix }) => {
-                match self.refused(origin, client.as_deref(), &error, &short(&rule)).await {
+                match self.refused(origin, client.as_deref(), &error, &rule) {
                     Ok(()) => page(error, fix),
                     Err(failure) => page(super::refusal::broken(&failure), FIX_OURS),
                 }
             }
             Err(Stop::Reply { reply, error, rule }) => {
                 let client = Some(reply.client.id.as_str());
-                if let Err(failure) = self.refused(origin, client, &error, &short(&rule)).await {
+                if let Err(failure) = self.refused(origin, client, &error, &rule) {
                     return page(super::refusal::broken(&failure), FIX_OURS);
                 }
                 if reply.is_strangers() {
@@ -257,8 +255,6 @@ impl OAuth {
     }
 }
 
-/// Characters of a rule in a record.
-const RULE_CHARS: usize = 500;
 const FIX_OURS: &str = "Try again in a moment. If it stays so, tell who runs this site.";
 const FIX_STALE: &str = "Go back to the application and begin again.";
 pub(crate) const FIX_CLIENT: &str = "Tell who makes the application; this page is for them.";

@@ -331,6 +331,17 @@ async fn a_request_that_waits_cannot_be_forged_and_ends_after_half_an_hour() {
 }
 
 #[tokio::test]
+async fn a_request_that_could_not_wait_is_refused_at_once() {
+    let stage = stage(|_| ()).await;
+    let long = |chars: usize| "x".repeat(chars);
+    let page = shown(&stage.ask(&[("more", &long(22 * 1024))], None).await);
+    assert_eq!(page.code, ErrorCode::InvalidRequest);
+    let view = login(stage.ask(&[("more", &long(21 * 1024))], None).await);
+    let session = stage.sign_in(None).await;
+    consent(stage.go_on(&view.continue_text, Some(&session)).await);
+}
+
+#[tokio::test]
 async fn rfc9700_s4_7_csrf_at_consent() {
     let stage = stage(|_| ()).await;
     let session = stage.sign_in(None).await;
@@ -569,11 +580,16 @@ async fn scopes_of_the_control_api_follow_the_roles() {
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_is_no_refusal_of_the_client() {
+async fn a_refusal_waits_for_no_ledger_and_its_record_is_bounded() {
     let stage = stage(|_| ()).await;
     stage.world.ledger.broken.store(true, std::sync::atomic::Ordering::SeqCst);
-    let page = shown(&stage.ask(&[("response_type", "token")], None).await);
-    assert_eq!(page.status, 503);
+    let long = format!("https://api.example/{}", "x".repeat(1900));
+    assert_eq!(error(&stage.ask(&[("resource", &long)], None).await), "invalid_target");
+    let refusal = stage.world.refusal();
+    assert!(
+        refusal.starts_with("invalid_target: RFC 8707") && refusal.chars().count() == 512,
+        "{refusal}"
+    );
 }
 
 /// Signed requests.

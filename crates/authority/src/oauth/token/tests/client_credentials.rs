@@ -116,8 +116,9 @@ async fn nothing_is_issued_that_is_not_recorded() {
     world.ledger.broken.store(true, std::sync::atomic::Ordering::SeqCst);
     let answer = world.oauth.token(&basic(&id, secret.expose(), &[GRANT])).await;
     assert_eq!(answer.unwrap_err().code(), ErrorCode::TemporarilyUnavailable);
+    // Denials never wait.
     let refused = world.oauth.token(&basic(&id, "wrong", &[GRANT])).await;
-    assert_eq!(refused.unwrap_err().code(), ErrorCode::TemporarilyUnavailable);
+    assert_eq!(refused.unwrap_err().code(), ErrorCode::InvalidClient);
 }
 
 #[tokio::test]
@@ -129,4 +130,25 @@ async fn an_opaque_token_is_kept_by_its_mac() {
     let answer = world.oauth.token(&basic(&id, secret.expose(), &[GRANT])).await.unwrap();
     assert!(answer.access_token.expose().starts_with("pca_"));
     assert_eq!(codes(&world), [code::TOKEN_ISSUED]);
+}
+
+#[tokio::test]
+async fn a_jwt_for_client_credentials_touches_no_table_and_waits_for_the_ledger() {
+    let world = world().await;
+    let made = world.client(&["client_credentials"], |_| ()).await;
+    let (id, secret) = (made.client.id, made.secret.unwrap());
+    *world.ledger.apart.lock().unwrap() = Some(Vec::new());
+    // From here on whoever touches the store panics.
+    let store = std::sync::Arc::clone(&world.store);
+    let poisoned = std::thread::spawn(move || {
+        let _held = store.state();
+        panic!("on purpose");
+    });
+    assert!(poisoned.join().is_err());
+    let answer = world.oauth.token(&basic(&id, secret.expose(), &[GRANT])).await.unwrap();
+    assert_eq!(claims(&world, &answer, ORDERS).subject.as_deref(), Some(&*id));
+    let events = world.ledger.apart.lock().unwrap().take().unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].code, code::TOKEN_ISSUED);
+    assert_eq!(events[0].client_id.as_deref(), Some(&*id));
 }
