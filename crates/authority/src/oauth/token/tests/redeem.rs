@@ -288,3 +288,58 @@ async fn an_opaque_token_of_a_code_is_kept() {
     let kept = it.world.store.access(mac, it.world.now()).await.unwrap().unwrap();
     assert_eq!(kept.claims["gid"], it.grant.id.as_str());
 }
+
+#[tokio::test]
+async fn fapi2_s5_3_2_a_client_of_the_profile_gets_bound_tokens_that_are_not_rotated() {
+    use crate::oauth::records::Profile;
+    use protocol::oauth::client_auth::JWT_BEARER;
+    use protocol::sign::Signer;
+    use std::sync::Arc;
+    let own = Arc::new(SigningKey::generate(protocol::Algorithm::Es256).unwrap());
+    let jwks = serde_json::json!({"keys": [own.public().to_json()]});
+    let it = coded(
+        |ask| {
+            ask.profile = Profile::Fapi2Security;
+            ask.metadata.jwks = Some(jwks);
+        },
+        nothing,
+    )
+    .await;
+    let id = it.made.client.id.as_str();
+    let assertion = |jti: &str| {
+        let now = it.world.now().seconds();
+        let claims = serde_json::json!({
+            "iss": id, "sub": id, "aud": ISSUER, "iat": now, "exp": now + 60, "jti": jti,
+        });
+        Signer::new(Arc::clone(&own), "JWT").sign(&claims).unwrap()
+    };
+    let ask = |pairs: &[(&str, &str)], jti: &str| {
+        let assertion = assertion(jti);
+        let mut pairs = pairs.to_vec();
+        pairs.extend([
+            ("client_assertion_type", JWT_BEARER),
+            ("client_assertion", assertion.as_str()),
+        ]);
+        call(&pairs)
+    };
+    let code = [
+        ("grant_type", "authorization_code"),
+        ("code", it.code.expose().as_str()),
+        ("redirect_uri", REDIRECT),
+        ("code_verifier", VERIFIER),
+    ];
+    let bare = it.world.oauth.token(&ask(&code, "a1")).await.unwrap_err();
+    assert_eq!(bare.code(), ErrorCode::InvalidDpopProof, "bound tokens only");
+    let answer =
+        it.world.oauth.token(&dpop_call(&it.world, ask(&code, "a2"), &own, "p1")).await.unwrap();
+    assert_eq!(answer.token_type, TokenType::DPoP);
+    let refresh = answer.refresh_token.unwrap();
+    // RFC 9449 §5: of a confidential client the refresh token is bound to the client, not to the key.
+    let other = SigningKey::generate(protocol::Algorithm::Es256).unwrap();
+    let again = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose().as_str())];
+    let answer =
+        it.world.oauth.token(&dpop_call(&it.world, ask(&again, "a3"), &other, "p2")).await.unwrap();
+    assert_eq!(answer.refresh_token.as_ref(), Some(&refresh));
+    let bound = claims(&it.world, &answer, ORDERS).confirmation.unwrap();
+    assert_eq!(bound.jkt.as_deref(), Some(other.id()));
+}
