@@ -19,7 +19,7 @@ use crate::actor::Actor;
 use crate::error::Error;
 use crate::factors::throttle::{Allowance, Key, Known, Rule, Throttle, TooEarly, Windows};
 use crate::factors::{Verdict, password};
-use base::{Outcome, Secret, base62, code};
+use base::{Secret, base62, code};
 use protocol::oauth::client_auth::AuthMethod;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ impl OAuth {
             counted.push((keys.account, ACCOUNT));
         }
         if let Err(early) = self.people.throttle.attempt(&counted, self.parts.clock.now()) {
-            return self.too_early(early, origin).await.map(Err);
+            return self.too_early(early, origin).map(Err);
         }
         let user = match address.is_empty() {
             true => None,
@@ -169,31 +169,32 @@ impl OAuth {
                     (Some(user), _) if user.password.is_none() => "the account has no password yet",
                     _ => "the password is wrong",
                 };
-                self.sign_in_failed(user.as_ref(), why, origin).await?;
+                self.sign_in_failed(user.as_ref(), why, origin)?;
                 Ok(Err(SignInRefused::Wrong))
             }
         }
     }
 
-    async fn too_early(&self, early: TooEarly, origin: &Origin) -> Result<SignInRefused, Error> {
+    fn too_early(&self, early: TooEarly, origin: &Origin) -> Result<SignInRefused, Error> {
         // One record for each delay: who knocks a thousand times meanwhile fills no disk.
         if early.first {
-            self.sign_in_failed(None, "too many attempts of late", origin).await?;
+            self.sign_in_failed(None, "too many attempts of late", origin)?;
         }
         Ok(SignInRefused::TooEarly(early.wait))
     }
 
-    async fn sign_in_failed(
+    /// Strangers can fail as often as they like, so it is recorded as a denial: folded, and never in the store.
+    fn sign_in_failed(
         &self,
         user: Option<&UserRecord>,
         why: &str,
         origin: &Origin,
     ) -> Result<(), Error> {
-        let mut event = self.event(origin, code::LOGIN_FAILED)?;
-        event.outcome = Outcome::Deny;
+        let detail = format!("{}: {why}", password::NAME);
+        let mut event = self.denial(origin, code::LOGIN_FAILED, detail)?;
         event.principal = user.map(|user| Arc::from(user.id.as_str()));
-        event.detail = Some(format!("{}: {why}", password::NAME).into());
-        Ok(self.parts.audit.record(event).await?)
+        self.parts.evidence.record_denial(event);
+        Ok(())
     }
 
     /// Begins a session of a person who has just proved who they are.
