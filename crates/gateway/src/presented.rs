@@ -8,6 +8,7 @@ use access::judge::Admitted;
 use access::schemes::{Presented, dpop};
 use base::{Phase, code};
 use smallvec::SmallVec;
+use std::net::IpAddr;
 
 /// What a request shows of possession (RFC 9449).
 #[derive(Default)]
@@ -20,7 +21,8 @@ impl<'r> Shown<'r> {
     /// Gathers it, for the route that was found.
     ///
     /// RFC 9449 §4.3 check 9 compares with the URL that the client asked for: the listener's public name, since what
-    /// a proxy in front was asked for does not show in the request; and where a route is found by its host, that.
+    /// a proxy in front was asked for does not show in the request; where a route is found by its host, that; and for
+    /// a listener that only this machine reaches, whichever of the machine's own names was asked for.
     pub(crate) fn of(
         connection: &Connection,
         head: &'r RequestHead,
@@ -32,14 +34,21 @@ impl<'r> Shown<'r> {
         if proofs.is_empty() {
             return Self::default();
         }
-        let host = admitted.route().act.by_host.then_some(host);
-        let uri = connection.listener.settings().public.url(host, path);
+        let settings = connection.listener.settings();
+        let public = &settings.public;
+        let named = admitted.route().act.by_host || (is_own(&public.host) && is_own(host));
+        let uri = public.url(named.then_some(host), path);
         Self { proofs, uri }
     }
 
     pub(crate) fn borrow<'s>(&'s self, head: &'s RequestHead) -> dpop::Shown<'s> {
         dpop::Shown { proofs: &self.proofs, method: head.method.as_str(), uri: &self.uri }
     }
+}
+
+/// Whether this is one of the names that a machine has for itself.
+fn is_own(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The credentials of a request, one of a kind.

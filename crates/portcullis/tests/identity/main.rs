@@ -3,11 +3,14 @@
 
 mod access;
 mod addresses;
+mod dpop;
 mod introspection;
 mod issuers;
 mod keys;
 mod ledger;
 mod limits;
+mod metadata;
+mod own;
 mod postgres;
 mod reload;
 mod revocation;

@@ -48,6 +48,15 @@ pub(crate) fn api_key(scope: &str) -> String {
     format!("access = {{ api_key = {{ scopes = [\"{scope}\"] }} }}")
 }
 
+/// GET under another host than the address's own, over a connection of its own.
+pub(crate) fn get_at(gate: &Gate, host: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    RawClient::connect(&gate.address()).exchange(request + "\r\n")
+}
+
 /// GET with a bearer credential, over a connection of its own.
 pub(crate) fn get(gate: &Gate, path: &str, bearer: &str) -> Response {
     gate.get(path, &[("authorization", &format!("Bearer {bearer}"))])
