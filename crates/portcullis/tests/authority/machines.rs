@@ -45,7 +45,8 @@ fn a_device_gets_its_token_when_its_person_agrees() {
             let codes = ["authorization_pending", "slow_down"].map(|it| json!(it));
             let early = [&result["early"][0]["error"], &result["early"][1]["error"]];
             assert_eq!(early, [&codes[0], &codes[1]], "{result}");
-            assert_eq!(result["again"]["error"], "invalid_grant", "{result}");
+            // RFC 8628 §3.5: the session has concluded.
+            assert_eq!(result["again"]["error"], "expired_token", "{result}");
         }
     }
 }

@@ -4,5 +4,6 @@
 mod code;
 mod machines;
 mod mcp;
+mod openid;
 mod others;
 mod setup;

@@ -261,7 +261,8 @@ pub(crate) const FIX_CLIENT: &str = "Tell who makes the application; this page i
 
 fn page(error: OAuthError, fix: &'static str) -> Step {
     Step::ErrorPage(ErrorPage {
-        status: error.status(),
+        // RFC 9110 §15.5.2: a 401 asks for credentials of HTTP, and nobody is asked for any here.
+        status: if error.status() == 401 { 400 } else { error.status() },
         code: error.code(),
         description: error.description().to_owned(),
         fix,

@@ -13,7 +13,7 @@ from authlib.integrations.requests_client import OAuth2Session  # noqa: E402
 from authlib.oauth2.rfc7523 import PrivateKeyJWT  # noqa: E402
 from authlib.oidc.core import CodeIDToken  # noqa: E402
 from joserfc import jwt  # noqa: E402
-from joserfc.jwk import KeySet  # noqa: E402
+from joserfc.jwk import ECKey, KeySet  # noqa: E402
 
 facts = json.loads(sys.argv[1])
 metadata = requests.get(facts["issuer"] + "/.well-known/openid-configuration", timeout=10).json()
@@ -31,7 +31,7 @@ def send(url):
 def session():
     secret = facts["client_secret"]
     if facts["auth"] == "private_key_jwt":
-        secret = facts["key"]
+        secret = ECKey.import_key(facts["key"])
     found = OAuth2Session(
         facts["client_id"],
         secret,
