@@ -180,7 +180,7 @@ codes! {
     INTERNAL = "gate.internal", 500, Bug, "The gate failed", "Something broke inside the gate.", "Report it with the request id.";
 
     API_INVALID = "api.invalid", 400, Caller, "The request is not what the API takes", "The control API could not read the request's body, query or path, or a value breaks its rule.", "The answer's detail names the field and the place; `/api/openapi.json` describes each.";
-    API_UNAUTHENTICATED = "api.unauthenticated", 401, Caller, "The control API does not know you", "Over the network the control API takes no request without a token of an administrator.", "Use the command line on the gate's machine: it talks over the socket in the data folder.";
+    API_UNAUTHENTICATED = "api.unauthenticated", 401, Caller, "The control API does not know you", "Over the network the control API takes only access tokens of this gate's own authority that were made for it and are alive.", "Sign in with `portcullis login --url URL`, or use the command line on the gate's machine, which needs no token.";
     API_NOT_FOUND = "api.not_found", 404, Caller, "There is no such thing", "The control API has no such address, or nothing with this id.", "Look at the list that it should be in, or at `/api/openapi.json`.";
     API_CONFLICT = "api.conflict", 409, Caller, "It exists already", "What was to be made exists already.", "Look at the list, and change or remove what is there.";
     API_MEDIA_TYPE = "api.media_type", 415, Caller, "The body is not JSON", "The control API takes bodies as `application/json` only.", "Send `Content-Type: application/json`.";

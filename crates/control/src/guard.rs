@@ -2,7 +2,7 @@
 //! every answer carries.
 //!
 //! Invariant: a request without a known way in is refused; TCP reaches a handler only for a path of
-//! [`PUBLIC_PATHS`].
+//! [`PUBLIC_PATHS`] and [`AUTHORITY_PATHS`], and below `/api/v1` only through the one that asks for a token.
 
 use crate::api::Api;
 use crate::input::Via;
@@ -20,11 +20,25 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 
-/// All that is answered over TCP to somebody who shows no credential, and why:
-/// health for load balancers, metrics for the scraper, public keys for upstreams, the description and the
-/// page for people; none holds a secret or anything personal.
-pub const PUBLIC_PATHS: [&str; 9] = [
+/// What is answered at every address, and why: health for load balancers, and what pages look like.
+const COMMON_PATHS: [&str; 6] = [
+    "/assets/mark.svg",
+    "/assets/portcullis.css",
+    "/assets/setup.js",
+    "/assets/submit.js",
+    "/livez",
+    "/readyz",
+];
+/// What the administrators' address answers to somebody who shows no credential: the page for people, metrics for the
+/// scraper, the description of the API and who issues tokens for it. None holds a secret or anything personal.
+const ADMIN_PATHS: [&str; 4] =
+    ["/", "/metrics", "/api/openapi.json", "/.well-known/oauth-protected-resource/api"];
+/// Public keys, for upstreams and resource servers.
+const KEYS_PATH: &str = "/.well-known/jwks.json";
+/// All that is answered over TCP to somebody who shows no credential, beside the authority's own.
+pub const PUBLIC_PATHS: [&str; 11] = [
     "/",
+    "/assets/mark.svg",
     "/assets/portcullis.css",
     "/assets/setup.js",
     "/assets/submit.js",
@@ -32,6 +46,7 @@ pub const PUBLIC_PATHS: [&str; 9] = [
     "/readyz",
     "/metrics",
     "/.well-known/jwks.json",
+    "/.well-known/oauth-protected-resource/api",
     "/api/openapi.json",
 ];
 /// The authority's endpoints and pages, which judge by themselves who asks.
@@ -53,10 +68,35 @@ pub const AUTHORITY_PATHS: [&str; 16] = [
     "/device",
     "/setup",
 ];
+/// The API: behind it [`crate::admission`] asks for a token.
+const API: &str = "/api/v1/";
 /// RFC 7592: below it stands one client's registration.
 const REGISTRATION: &str = "/oauth/register/";
 /// What is answered under any name: a load balancer asks by address.
 const ANY_HOST: [&str; 2] = ["/livez", "/readyz"];
+
+/// What an address serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Surface {
+    /// The authority: its endpoints, its pages, the public keys.
+    pub authority: bool,
+    /// The API, its description, the console and the metrics.
+    pub admin: bool,
+}
+
+impl Surface {
+    /// Everything, at one address.
+    pub const ALL: Self = Self { authority: true, admin: true };
+
+    /// Whether a path is answered here at all.
+    fn answers(self, path: &str) -> bool {
+        let registration = || path.strip_prefix(REGISTRATION).is_some_and(|id| !id.contains('/'));
+        COMMON_PATHS.contains(&path)
+            || (self.authority
+                && (path == KEYS_PATH || AUTHORITY_PATHS.contains(&path) || registration()))
+            || (self.admin && (ADMIN_PATHS.contains(&path) || path.starts_with(API)))
+    }
+}
 
 /// The names under which the control address may be asked. Without this check a page of anybody could reach
 /// it from a browser inside, by letting its own name lead here (DNS rebinding).
@@ -94,7 +134,7 @@ impl Names {
 }
 
 /// Whether a request may go on to the router.
-pub(crate) fn admit(request: &Request, names: &Names) -> Result<(), Problem> {
+pub(crate) fn admit(request: &Request, names: &Names, surface: Surface) -> Result<(), Problem> {
     let path = request.uri().path();
     match request.extensions().get::<Via>() {
         Some(Via::Socket { .. }) => Ok(()),
@@ -102,18 +142,9 @@ pub(crate) fn admit(request: &Request, names: &Names) -> Result<(), Problem> {
             if !ANY_HOST.contains(&path) {
                 host(request, names, *local)?;
             }
-            if PUBLIC_PATHS.contains(&path)
-                || AUTHORITY_PATHS.contains(&path)
-                || path.strip_prefix(REGISTRATION).is_some_and(|id| !id.contains('/'))
-            {
-                Ok(())
-            } else if path.starts_with("/api/") {
-                Err(Problem::with(
-                    code::API_UNAUTHENTICATED,
-                    "use the socket; tokens come with the authority",
-                ))
-            } else {
-                Err(Problem::new(code::API_NOT_FOUND))
+            match surface.answers(path) {
+                true => Ok(()),
+                false => Err(Problem::new(code::API_NOT_FOUND)),
             }
         }
         None => Err(Problem::new(code::API_UNAUTHENTICATED)),
@@ -163,6 +194,32 @@ pub(crate) fn harden(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_address_serves_its_own() {
+        let authority = Surface { authority: true, admin: false };
+        let admin = Surface { authority: false, admin: true };
+        let check = |path: &str, at_authority: bool, at_admin: bool| {
+            assert_eq!(authority.answers(path), at_authority, "{path}");
+            assert_eq!(admin.answers(path), at_admin, "{path}");
+            assert_eq!(Surface::ALL.answers(path), at_authority || at_admin, "{path}");
+        };
+        for path in PUBLIC_PATHS.iter().chain(&AUTHORITY_PATHS) {
+            assert!(Surface::ALL.answers(path), "{path}");
+        }
+        for path in AUTHORITY_PATHS {
+            check(path, true, false);
+        }
+        for path in ["/", "/metrics", "/api/openapi.json", "/api/v1/keys"] {
+            check(path, false, true);
+        }
+        check("/livez", true, true);
+        check("/.well-known/jwks.json", true, false);
+        check("/oauth/register/abc", true, false);
+        for path in ["/oauth/register/abc/d", "/api/v1", "/api/v2/keys", "//api/v1/keys", ""] {
+            check(path, false, false);
+        }
+    }
 
     #[test]
     fn names_are_ours_or_refused() {

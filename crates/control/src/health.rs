@@ -12,6 +12,9 @@ pub struct Up {
     pub gateway: Vec<String>,
     /// The control plane's base URL.
     pub control: String,
+    /// The base URL of console, API and metrics, where they have an address of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<String>,
     /// The one-time set-up link of the first administrator; none off a terminal.
     pub setup_url: Option<String>,
 }

@@ -1,17 +1,15 @@
-//! Reading what a request asks: body, query, path, and who asks.
+//! Reading what a request asks: body, query and path; and which way it came in.
 //!
 //! Invariant: a field that is not known is refused, never ignored.
 
-use crate::ports::Caller;
 use crate::problem::Problem;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use base::{Scheme, code};
+use base::code;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes of a request's body; the largest sensible one, an SQL text, has a few KB.
@@ -35,24 +33,9 @@ pub(crate) enum Via {
     Tcp {
         /// Our address of the connection.
         local: SocketAddr,
-        /// Who is at the other end.
+        /// The client: who is at the other end, or whom trusted proxies name.
         peer: SocketAddr,
     },
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        match parts.extensions.get::<Via>() {
-            Some(Via::Socket { uid }) => Ok(Self {
-                principal: Arc::from(format!("uid:{uid}")),
-                scheme: Scheme::Local,
-                client_ip: None,
-            }),
-            _ => Err(Problem::new(code::API_UNAUTHENTICATED)),
-        }
-    }
 }
 
 /// A JSON body.

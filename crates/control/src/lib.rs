@@ -7,10 +7,13 @@
 //! Never does: SQL, and decisions: whether an act is right, what a record means and which rule matches is
 //! said by those behind the [`ports`].
 //!
-//! Invariants: over TCP nothing is answered but what [`PUBLIC_PATHS`] lists; over the socket nobody is heard
-//! but root and the user that runs the gate; an act is acknowledged only once this node's gate knows it.
+//! Invariants: over TCP nothing is answered but what [`PUBLIC_PATHS`] and [`AUTHORITY_PATHS`] list, and the API to whom
+//! the authority knows by a token; over the socket nobody is heard but root and the user that runs the gate; an act is
+//! acknowledged only once this node's gate knows it.
 
 mod admin;
+mod admission;
+mod advice;
 mod api;
 mod guard;
 mod health;
@@ -26,11 +29,14 @@ mod time;
 pub mod views;
 
 pub use api::{Api, Parts};
-pub use guard::{AUTHORITY_PATHS, Names, PUBLIC_PATHS};
+pub use guard::{AUTHORITY_PATHS, Names, PUBLIC_PATHS, Surface};
 pub use health::{Health, Up};
 pub use oauth::Issuer;
 pub use openapi::document;
 pub use problem::Problem;
 pub use routes::router;
-pub use serve::{ControlSocket, ServeError, Shutdown, serve_socket, serve_tcp};
+pub use serve::{
+    ControlSocket, Door, Front, Proxies, ProxyHeader, ServeError, ServerTls, Shutdown, serve_socket,
+    serve_tcp,
+};
 pub use time::rfc3339;

@@ -1,6 +1,6 @@
 //! The description of the API: OpenAPI 3.1, made from the same list as the router.
 
-use crate::routes::{Endpoint, endpoints};
+use crate::routes::{Endpoint, endpoints, scope_of};
 use serde_json::{Map, Value, json};
 
 /// What is said of one endpoint. Every endpoint may also answer with a problem.
@@ -107,7 +107,7 @@ impl Operation {
         self
     }
 
-    fn render(&self, id: &str) -> Value {
+    fn render(&self, id: &str, scope: Option<&str>) -> Value {
         let status = self.status.to_string();
         let mut out = json!({
             "operationId": id,
@@ -123,8 +123,12 @@ impl Operation {
             let content = json!({ "application/json": { "schema": reference(schema) } });
             out.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
         }
-        if let (true, Some(out)) = (self.open, out.as_object_mut()) {
-            out.insert("security".to_owned(), json!([]));
+        if let Some(out) = out.as_object_mut() {
+            let security = match scope {
+                Some(scope) if !self.open => json!([{ "bearer": [scope] }]),
+                _ => json!([]),
+            };
+            out.insert("security".to_owned(), security);
         }
         out
     }
@@ -143,7 +147,8 @@ pub fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Spoken over the socket in the data folder, without a credential: the socket \
                 asks the operating system who is there. Over the network every path that is not open \
-                needs a token.",
+                needs an access token of this gate's own authority, made for this API alone, with the \
+                scope that the operation names; its person needs a role that holds the scope.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths(&endpoints()),
@@ -163,9 +168,10 @@ fn paths(endpoints: &[Endpoint]) -> Value {
     let mut paths = Map::new();
     for endpoint in endpoints {
         let id = operation_id(endpoint.method, endpoint.path);
+        let scope = scope_of(endpoint.method, endpoint.path);
         let entry = paths.entry(endpoint.path).or_insert_with(|| json!({}));
         if let Some(entry) = entry.as_object_mut() {
-            entry.insert(endpoint.method.to_owned(), endpoint.operation.render(&id));
+            entry.insert(endpoint.method.to_owned(), endpoint.operation.render(&id, scope));
         }
     }
     Value::Object(paths)
@@ -231,6 +237,7 @@ fn schemas() -> Value {
         rule_schemas(),
         client_schemas(),
         user_schemas(),
+        authority_schemas(),
         ledger_schemas(),
     ] {
         if let Value::Object(part) = part {
@@ -244,9 +251,13 @@ fn node_schemas() -> Value {
     json!({
         "Anything": { "type": "object" },
         "Live": answer(json!({ "live": { "const": true } })),
-        "Up": answer(json!({
-            "gateway": texts(), "control": text(), "setup_url": maybe("string"),
-        })),
+        "Up": {
+            "type": "object", "required": ["gateway", "control", "setup_url"],
+            "properties": {
+                "gateway": texts(), "control": text(), "admin": text(),
+                "setup_url": maybe("string"),
+            },
+        },
         "Problem": {
             "type": "object", "required": ["type", "title", "status", "code"],
             "properties": {
@@ -355,6 +366,7 @@ fn user_schemas() -> Value {
         "NewUser": object(&["email"], json!({
             "email": text(), "name": maybe("string"), "roles": texts(),
         })),
+        "Roles": object(&["roles"], json!({ "roles": texts() })),
         "CreatedUser": answer(json!({ "id": text(), "setup_url": maybe("string") })),
         "User": answer(json!({
             "id": text(), "email": text(), "email_verified": { "type": "boolean" },
@@ -362,6 +374,37 @@ fn user_schemas() -> Value {
             "created_at": moment(), "created_by": text(), "disabled_at": maybe_moment(),
         })),
         "UserList": list("users", "User"),
+    })
+}
+
+fn authority_schemas() -> Value {
+    json!({
+        "NewTrust": object(&["name", "issuer", "subject", "client"], json!({
+            "name": text(), "issuer": text(), "jwks_uri": maybe("string"), "subject": text(),
+            "audience": maybe("string"), "claims": { "type": "object" }, "client": text(),
+            "scopes": texts(),
+        })),
+        "Trust": answer(json!({
+            "id": text(), "name": text(), "issuer": text(), "jwks_uri": maybe("string"),
+            "subject": text(), "audience": maybe("string"), "claims": { "type": "object" },
+            "client": text(), "scopes": texts(), "created_at": moment(), "created_by": text(),
+        })),
+        "TrustList": list("rules", "Trust"),
+        "RemovedTrust": answer(json!({ "id": text() })),
+        "NewScope": object(&["name", "description"], json!({
+            "name": text(), "description": text(),
+        })),
+        "Scope": answer(json!({
+            "name": text(), "description": text(), "origin": word(&["admin", "file"]),
+        })),
+        "ScopeList": list("scopes", "Scope"),
+        "RemovedScope": answer(json!({ "name": text() })),
+        "SigningKeyList": list("keys", "SigningKey"),
+        "SigningKey": answer(json!({
+            "kid": text(), "algorithm": text(),
+            "stage": word(&["published", "signing", "retired"]), "since": moment(),
+            "public": { "type": "object" },
+        })),
     })
 }
 

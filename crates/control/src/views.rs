@@ -1,7 +1,7 @@
 //! The shapes of the API: what comes in and what goes out, as JSON.
 
 use crate::time::rfc3339;
-use base::{Event, Secret, UnixMs};
+use base::{Event, Secret, UnixMs, code};
 use serde::{Deserialize, Serialize, Serializer};
 
 fn moment<S: Serializer>(at: &UnixMs, to: S) -> Result<S::Ok, S::Error> {
@@ -231,8 +231,16 @@ impl ExplainView {
     /// From the record of the request `request_id`.
     pub fn of(request_id: String, event: &Event) -> Self {
         let info = event.code.info();
-        let mut reason =
-            info.map_or("This version does not know the code.", |it| it.reason).to_owned();
+        let detail = event.detail.as_deref();
+        let refused =
+            (event.code == code::OAUTH_REFUSED).then(|| crate::advice::refusal(detail?)).flatten();
+        let (mut reason, fix) = match refused {
+            Some((rule, fix)) => (rule.to_owned(), fix),
+            None => (
+                info.map_or("This version does not know the code.", |it| it.reason).to_owned(),
+                info.map_or("Look at the release that wrote it.", |it| it.fix),
+            ),
+        };
         if event.count > 1 {
             reason.push_str(&format!(
                 " The record is folded: it stands for {} denials alike, of which this was one.",
@@ -247,7 +255,7 @@ impl ExplainView {
             phase: event.phase.map(|it| it.as_str()),
             code: event.code.as_str().to_owned(),
             reason,
-            fix: info.map_or("Look at the release that wrote it.", |it| it.fix).to_owned(),
+            fix: fix.to_owned(),
             detail: event.detail.as_deref().map(str::to_owned),
             principal: event.principal.as_deref().map(str::to_owned),
             client_ip: event.client_ip.map(|it| it.to_string()),

@@ -1,6 +1,7 @@
 //! `/api/v1/audit` and `/api/v1/explain`.
 
 use super::{Endpoint, json};
+use crate::admission::{Lease, Leased};
 use crate::api::Api;
 use crate::input::{Ask, Body, Id};
 use crate::openapi::Operation;
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base::{Outcome, RequestId, code};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
@@ -100,7 +101,7 @@ struct QueryAsk {
 
 async fn events(
     State(api): State<Api>,
-    _: Caller,
+    Leased(lease): Leased,
     Ask(ask): Ask<EventsAsk>,
 ) -> Result<Response, Problem> {
     let limit = ask.limit.unwrap_or(EVENTS_DEFAULT);
@@ -112,22 +113,28 @@ async fn events(
     if ask.follow {
         let slot = api.follower_slot()?;
         let tail = api.ledger.follow(filter, limit).await?;
-        return Ok(lines(tail, slot));
+        return Ok(lines(tail, slot, lease));
     }
     let found = api.ledger.recent(filter, limit).await?;
     let views: Vec<_> = found.iter().map(EventView::from).collect();
     Ok(json(StatusCode::OK, &views))
 }
 
-/// One JSON object a line, as events come. The slot is held until the caller goes.
-fn lines(tail: Box<dyn Tail>, slot: OwnedSemaphorePermit) -> Response {
+/// One JSON object a line, as events come. The slot is held until the caller goes, or may no longer listen.
+fn lines(tail: Box<dyn Tail>, slot: OwnedSemaphorePermit, lease: Option<Lease>) -> Response {
     let stream = stream::unfold((tail, slot), |(mut tail, slot)| async move {
         let event = tail.next().await?;
         let mut line = serde_json::to_vec(&EventView::from(&event)).unwrap_or_default();
         line.push(b'\n');
         Some((Ok::<_, Infallible>(Bytes::from(line)), (tail, slot)))
     });
-    let body = axum::body::Body::from_stream(stream);
+    let over = async move {
+        match lease {
+            Some(lease) => lease.over().await,
+            None => std::future::pending().await,
+        }
+    };
+    let body = axum::body::Body::from_stream(stream.take_until(Box::pin(over)));
     ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }
 

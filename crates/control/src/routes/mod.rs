@@ -6,12 +6,20 @@ mod clients;
 mod keys;
 mod ledger;
 mod node;
+mod scopes;
+mod signing;
+mod trust;
 mod users;
+mod words;
 
+pub(crate) use scopes::scope_of;
+
+use crate::admission::require;
 use crate::api::Api;
 use crate::openapi::Operation;
 use crate::problem::Problem;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use base::code;
@@ -33,24 +41,34 @@ pub(crate) struct Endpoint {
 
 /// All endpoints. The router and the description are made from this one list.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    let resources =
-        [
-            node::endpoints(),
-            keys::endpoints(),
-            blocks::endpoints(),
-            addresses::endpoints(),
-            clients::endpoints(),
-            users::endpoints(),
-        ];
+    let resources = [
+        node::endpoints(),
+        keys::endpoints(),
+        blocks::endpoints(),
+        addresses::endpoints(),
+        clients::endpoints(),
+        users::endpoints(),
+        trust::endpoints(),
+        words::endpoints(),
+        signing::endpoints(),
+    ];
     resources.into_iter().flatten().chain(ledger::endpoints()).collect()
 }
 
 /// The router of the API, health and page.
 ///
-/// It checks neither way in nor host: [`crate::serve_tcp`] and [`crate::serve_socket`] do, before it.
+/// It does not check the host: [`crate::serve_tcp`] does, before it.
+///
+/// INVARIANT: nothing below `/api/v1` is reached but through [`require`] with the scope of the table.
 pub fn router(api: Api) -> Router {
     let routes = endpoints().into_iter().fold(crate::pages::routes(), |router, endpoint| {
-        router.route(endpoint.path, endpoint.handler)
+        let handler = match scope_of(endpoint.method, endpoint.path) {
+            Some(scope) => {
+                endpoint.handler.route_layer(from_fn_with_state((api.clone(), scope), require))
+            }
+            None => endpoint.handler,
+        };
+        router.route(endpoint.path, handler)
     });
     routes
         .fallback(async || Problem::new(code::API_NOT_FOUND))

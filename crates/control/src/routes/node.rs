@@ -46,6 +46,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         },
         Endpoint {
             method: "get",
+            path: "/.well-known/oauth-protected-resource/api",
+            handler: get(resource),
+            operation: Operation::new("node", "Who issues tokens for this API, and its scopes")
+                .open()
+                .answers(200, "Metadata of a protected resource (RFC 9728 §2)", "Anything"),
+        },
+        Endpoint {
+            method: "get",
             path: "/api/openapi.json",
             handler: get(description),
             operation: Operation::new("node", "This description").open().answers(
@@ -73,6 +81,10 @@ async fn metrics(State(api): State<Api>) -> Response {
 
 async fn keys(State(api): State<Api>) -> Response {
     json(StatusCode::OK, &(api.keys)())
+}
+
+async fn resource(State(api): State<Api>) -> Result<Response, Problem> {
+    Ok(json(StatusCode::OK, &api.oauth()?.admin_metadata()))
 }
 
 async fn description() -> Response {

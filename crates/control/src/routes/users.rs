@@ -58,6 +58,15 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         },
         Endpoint {
             method: "post",
+            path: "/api/v1/users/{id}/roles",
+            handler: post(roles),
+            operation: users("Gives an account other roles; its sessions and tokens end")
+                .by_id("The account's id")
+                .takes("Roles")
+                .answers(200, "The account, once this node's gate refuses its old tokens", "User"),
+        },
+        Endpoint {
+            method: "post",
             path: "/api/v1/users/{id}/disable",
             handler: post(disable),
             operation: users("Closes an account: sessions and tokens end")
@@ -141,6 +150,24 @@ async fn list(
 async fn show(State(api): State<Api>, _: Caller, Id(id): Id) -> Result<Response, Problem> {
     let user = api.oauth()?.show_user(&id).await.map_err(ActError::from)?;
     Ok(json(StatusCode::OK, &view(&user)))
+}
+
+/// The roles and groups from now on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Roles {
+    roles: Vec<String>,
+}
+
+async fn roles(
+    State(api): State<Api>,
+    by: Caller,
+    Id(id): Id,
+    Body(ask): Body<Roles>,
+) -> Result<Response, Problem> {
+    let done = api.oauth()?.set_roles(&by.actor(), &id, &ask.roles).await.map_err(ActError::from)?;
+    api.in_force(done.seq, "the roles are kept").await?;
+    Ok(json(StatusCode::OK, &view(&done.record)))
 }
 
 async fn disable(State(api): State<Api>, by: Caller, Id(id): Id) -> Result<Response, Problem> {

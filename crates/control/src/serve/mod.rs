@@ -2,14 +2,16 @@
 //!
 //! Invariants: connections, heads, and waits for heads are bounded; one connection's failure ends only it.
 
+mod door;
 mod socket;
 mod tcp;
 
+pub use door::{Door, Proxies, ProxyHeader, ServerTls};
 pub use socket::{ControlSocket, serve_socket};
-pub use tcp::serve_tcp;
+pub use tcp::{Front, serve_tcp};
 
 use crate::api::Api;
-use crate::guard::{Names, admit, caught, harden};
+use crate::guard::{Names, Surface, admit, caught, harden};
 use crate::input::Via;
 use crate::oauth::{Issuer, Tagged};
 use axum::Router;
@@ -63,25 +65,29 @@ struct Edge {
     issuer: Option<Issuer>,
     router: Router,
     names: Arc<Names>,
+    surface: Surface,
 }
 
 impl Edge {
-    fn new(api: Api, issuer: Option<Issuer>, names: Names) -> Self {
+    fn new(api: Api, issuer: Option<Issuer>, names: Names, surface: Surface) -> Self {
         let mut router = crate::router(api.clone());
-        if let Some(issuer) = &issuer {
+        if let Some(issuer) = issuer.as_ref().filter(|_| surface.authority) {
             router = router.merge(crate::oauth::routes(issuer.clone()));
         }
-        Self { api, issuer, router, names: Arc::new(names) }
+        Self { api, issuer, router, names: Arc::new(names), surface }
     }
 
-    async fn answer(self, request: Request<Incoming>, via: Via) -> Response {
+    async fn answer(self, request: Request<Incoming>, via: Via, proxies: &Proxies) -> Response {
         let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(via);
         let id = self.issuer.as_ref().map(Issuer::next_id);
         if let Some(id) = id {
             request.extensions_mut().insert(Tagged(id));
         }
-        let mut response = match admit(&request, &self.names) {
+        let admitted = proxies.client(request.headers(), via).and_then(|via| {
+            request.extensions_mut().insert(via);
+            admit(&request, &self.names, self.surface)
+        });
+        let mut response = match admitted {
             Ok(()) => {
                 let mut router = self.router;
                 let handled = async move {
@@ -101,13 +107,17 @@ impl Edge {
 }
 
 /// Serves one connection until it ends or the node stops.
-async fn connection<S>(stream: S, edge: Edge, via: Via, mut shutdown: Shutdown)
-where
+async fn connection<S>(
+    stream: S,
+    edge: Edge,
+    (via, proxies): (Via, Arc<Proxies>),
+    mut shutdown: Shutdown,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
-        let edge = edge.clone();
-        async move { Ok::<_, Infallible>(edge.answer(request, via).await) }
+        let (edge, proxies) = (edge.clone(), proxies.clone());
+        async move { Ok::<_, Infallible>(edge.answer(request, via, &proxies).await) }
     });
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,8 +1,8 @@
 //! The unix socket in the data folder: the whole API, for root and for the user that runs the gate.
 
-use super::{ACCEPT_PAUSE, Connections, Edge, ServeError, Shutdown, connection, stopped};
+use super::{ACCEPT_PAUSE, Connections, Edge, Proxies, ServeError, Shutdown, connection, stopped};
 use crate::api::Api;
-use crate::guard::Names;
+use crate::guard::{Names, Surface};
 use crate::input::Via;
 use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder, Permissions};
@@ -99,7 +99,8 @@ fn clear(path: &Path) -> Result<(), ServeError> {
 /// Serves the socket until `shutdown`. Who is neither root nor the gate's own user is turned away before a
 /// byte is read, and recorded.
 pub async fn serve_socket(socket: ControlSocket, api: Api, mut shutdown: Shutdown) {
-    let edge = Edge::new(api, None, Names::default());
+    let edge = Edge::new(api, None, Names::default(), Surface { authority: false, admin: true });
+    let nobody = Arc::new(Proxies::default());
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = Connections::new(edge.api.clone());
     loop {
@@ -114,8 +115,8 @@ pub async fn serve_socket(socket: ControlSocket, api: Api, mut shutdown: Shutdow
         match accepted {
             Some((permit, Ok((stream, _)))) => {
                 let Some(uid) = known_peer(&stream, &edge.api) else { continue };
-                let serving =
-                    connection(stream, edge.clone(), Via::Socket { uid }, shutdown.clone());
+                let way = (Via::Socket { uid }, nobody.clone());
+                let serving = connection(stream, edge.clone(), way, shutdown.clone());
                 connections.spawn(permit, serving);
             }
             Some((_, Err(_))) => tokio::time::sleep(ACCEPT_PAUSE).await,

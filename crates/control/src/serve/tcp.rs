@@ -1,14 +1,15 @@
-//! The control address: health, metrics and page for everybody, everything else needs a credential.
+//! The control addresses: health, the authority, and the API for whom the authority knows.
 
-use super::{ACCEPT_PAUSE, Connections, Edge, Shutdown, connection, stopped};
+use super::{ACCEPT_PAUSE, Connections, Door, Edge, HEAD_TIMEOUT, Shutdown, connection, stopped};
 use crate::api::Api;
-use crate::guard::Names;
+use crate::guard::{Names, Surface};
 use crate::input::Via;
 use crate::oauth::Issuer;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
 
 /// Connections at once. Scrapers and load balancers hold a few; a thousand slow ones cost 100 MB at most,
 /// and the next waits in the kernel's queue.
@@ -16,16 +17,24 @@ const CONNECTIONS: usize = 1024;
 /// How long one connection may live, so that a peer who never reads cannot hold its place.
 const CONNECTION_AGE: Duration = Duration::from_secs(300);
 
-/// Serves `listener` until `shutdown`; asked under `names` only, health excepted. With `issuer` it serves the
-/// authority too.
-pub async fn serve_tcp(
-    listener: TcpListener,
-    api: Api,
-    issuer: Option<Issuer>,
-    names: Names,
-    mut shutdown: Shutdown,
-) {
-    let edge = Edge::new(api, issuer, names);
+/// What one address serves, and under which names.
+#[derive(Debug)]
+pub struct Front {
+    /// The API, health and pages.
+    pub api: Api,
+    /// The authority. Without it no token is known, and requests have no ids.
+    pub issuer: Option<Issuer>,
+    /// The names that it may be asked under; health excepted.
+    pub names: Names,
+    /// Which part of it all.
+    pub surface: Surface,
+    /// TLS and proxies; what comes in force concerns new connections.
+    pub door: watch::Receiver<Door>,
+}
+
+/// Serves `listener` until `shutdown`.
+pub async fn serve_tcp(listener: TcpListener, front: Front, mut shutdown: Shutdown) {
+    let edge = Edge::new(front.api, front.issuer, front.names, front.surface);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = Connections::new(edge.api.clone());
     loop {
@@ -39,11 +48,10 @@ pub async fn serve_tcp(
         };
         match accepted {
             Some((permit, Ok((stream, peer)))) => {
-                let Ok(local) = stream.local_addr() else { continue };
                 // Latency only; a socket that refuses it still works.
                 let _ = stream.set_nodelay(true);
-                let serving =
-                    connection(stream, edge.clone(), Via::Tcp { local, peer }, shutdown.clone());
+                let door = front.door.borrow().clone();
+                let serving = establish(stream, peer, (edge.clone(), door), shutdown.clone());
                 connections.spawn(permit, async move {
                     let _ = tokio::time::timeout(CONNECTION_AGE, serving).await;
                 });
@@ -54,4 +62,23 @@ pub async fn serve_tcp(
     }
     drop(listener);
     connections.drain().await;
+}
+
+/// The PROXY header and TLS, where they are; then HTTP.
+async fn establish(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    (edge, door): (Edge, Door),
+    shutdown: Shutdown,
+) {
+    let Ok(local) = stream.local_addr() else { return };
+    let named = door.proxies.peer(&mut stream, peer.ip());
+    let Ok(Ok(ip)) = tokio::time::timeout(HEAD_TIMEOUT, named).await else { return };
+    let via = Via::Tcp { local, peer: SocketAddr::new(ip, peer.port()) };
+    let Some(tls) = door.tls else {
+        return connection(stream, edge, (via, door.proxies), shutdown).await;
+    };
+    let handshake = tls.acceptor().accept(stream);
+    let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, handshake).await else { return };
+    connection(stream, edge, (via, door.proxies), shutdown).await;
 }

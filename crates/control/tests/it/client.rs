@@ -1,7 +1,7 @@
 //! Raw HTTP over a socket or a port.
 
 use crate::fakes::World;
-use control::{ControlSocket, Names, serve_socket, serve_tcp};
+use control::{ControlSocket, Door, Front, Issuer, Names, Surface, serve_socket, serve_tcp};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -120,17 +120,23 @@ pub(crate) struct OnPort {
     pub(crate) address: SocketAddr,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) task: JoinHandle<()>,
+    pub(crate) door: watch::Sender<Door>,
 }
 
 impl OnPort {
     pub(crate) async fn start() -> Self {
-        let world = crate::fakes::world();
+        Self::start_with(crate::fakes::world(), None, Surface::ALL).await
+    }
+
+    pub(crate) async fn start_with(world: World, issuer: Option<Issuer>, surface: Surface) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, shutdown) = watch::channel(false);
         let names = Names::new(["https://login.example"]);
-        let task = tokio::spawn(serve_tcp(listener, world.api.clone(), names, shutdown));
-        Self { world, address, stop, task }
+        let (door, receiver) = watch::channel(Door::default());
+        let front = Front { api: world.api.clone(), issuer, names, surface, door: receiver };
+        let task = tokio::spawn(serve_tcp(listener, front, shutdown));
+        Self { world, address, stop, task, door }
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
@@ -143,6 +149,22 @@ impl OnPort {
 
     pub(crate) async fn call(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
         self.send(&message(method, path, "localhost", body)).await
+    }
+
+    /// The same with further header lines.
+    pub(crate) async fn call_with(
+        &self,
+        (method, path): (&str, &str),
+        body: Option<&str>,
+        lines: &str,
+    ) -> Answer {
+        let message = message(method, path, "localhost", body);
+        self.send(&message.replacen(
+            "Host: localhost\r\n",
+            &format!("Host: localhost\r\n{lines}"),
+            1,
+        ))
+        .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

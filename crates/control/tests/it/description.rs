@@ -1,5 +1,6 @@
 //! The description and what is described are one.
 
+use crate::authority::WithAuthority;
 use crate::client::{OnPort, OnSocket};
 use control::document;
 use serde_json::Value;
@@ -7,13 +8,16 @@ use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn every_described_endpoint_exists() {
-    let edge = OnSocket::start().await;
+    let stage = WithAuthority::start().await;
+    let (_, token) = stage.signed_in("ann", &["administrator"]).await;
+    let lines = format!("Authorization: Bearer {token}\r\n");
     let document = document();
     for (path, methods) in document["paths"].as_object().unwrap() {
         let url = path.replace("{id}", "x").replace("{request_id}", "x");
         for (method, operation) in methods.as_object().unwrap() {
             let body = (method == "post").then_some("{}");
-            let answer = edge.call(&method.to_ascii_uppercase(), &url, body).await;
+            let method = method.to_ascii_uppercase();
+            let answer = stage.edge.call_with((&method, &url), body, &lines).await;
             assert_ne!(answer.status, 405, "{method} {path}");
             let missing = answer.status == 404 && !answer.body.contains('x');
             assert!(!missing, "{method} {path}: {answer:?}");
@@ -35,23 +39,45 @@ fn the_contracts_paths_are_described() {
     let expect = [
         "delete /api/v1/blocks/{id}",
         "delete /api/v1/ip/entries/{id}",
+        "delete /api/v1/scopes/{id}",
+        "delete /api/v1/trust/{id}",
         "get /.well-known/jwks.json",
+        "get /.well-known/oauth-protected-resource/api",
         "get /api/openapi.json",
         "get /api/v1/audit/events",
         "get /api/v1/blocks",
+        "get /api/v1/clients",
+        "get /api/v1/clients/{id}",
+        "get /api/v1/clients/{id}/grade",
         "get /api/v1/explain/{request_id}",
         "get /api/v1/ip/entries",
         "get /api/v1/ip/test",
         "get /api/v1/keys",
         "get /api/v1/keys/{id}",
+        "get /api/v1/scopes",
+        "get /api/v1/signing-keys",
+        "get /api/v1/trust",
+        "get /api/v1/users",
+        "get /api/v1/users/{id}",
         "get /livez",
         "get /metrics",
         "get /readyz",
         "post /api/v1/audit/query",
         "post /api/v1/blocks",
+        "post /api/v1/clients",
+        "post /api/v1/clients/{id}/disable",
+        "post /api/v1/clients/{id}/enable",
+        "post /api/v1/clients/{id}/rotate-secret",
         "post /api/v1/ip/entries",
         "post /api/v1/keys",
         "post /api/v1/keys/{id}/revoke",
+        "post /api/v1/scopes",
+        "post /api/v1/trust",
+        "post /api/v1/users",
+        "post /api/v1/users/{id}/disable",
+        "post /api/v1/users/{id}/enable",
+        "post /api/v1/users/{id}/roles",
+        "post /api/v1/users/{id}/setup",
     ];
     assert_eq!(found, expect.into_iter().map(str::to_owned).collect());
 }

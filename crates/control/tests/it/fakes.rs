@@ -1,5 +1,6 @@
 //! What stands behind the edge in these tests.
 
+use authority::oauth::OAuth;
 use base::{
     BoxFuture, Code, Event, EventId, Kind, NodeId, Outcome, Phase, RequestId, Scheme, Secret,
     UnixMs, code,
@@ -328,12 +329,22 @@ pub(crate) fn world() -> World {
 
 /// The same over another authority.
 pub(crate) fn world_of(authority: Arc<dyn Admin>) -> World {
+    world_over(authority, None)
+}
+
+/// The fakes beside a real authority.
+pub(crate) fn world_beside(oauth: Arc<OAuth>) -> World {
+    let admin = Arc::new(FakeAdmin::default());
+    World { admin: admin.clone(), ..world_over(admin, Some(oauth)) }
+}
+
+fn world_over(authority: Arc<dyn Admin>, oauth: Option<Arc<OAuth>>) -> World {
     let ledger = Arc::new(FakeLedger { live: broadcast::channel(16).0 });
     let witness = Arc::new(FakeWitness::default());
     let health = Arc::new(Health::starting());
     let api = Api::new(Parts {
         admin: authority,
-        oauth: None,
+        oauth,
         applied: Arc::new(FakeApplied),
         ledger: ledger.clone(),
         ip_test: Arc::new(FakeIps),

@@ -8,9 +8,11 @@
 
 mod admin;
 mod api;
+mod authority;
 mod client;
 mod description;
 mod fakes;
 mod ledger;
 mod network;
+mod roles;
 mod socket;

@@ -3,6 +3,7 @@
 use super::pem::read_pair;
 use super::problem::ProblemCode;
 use super::reader::{At, Field, Named, Reader, Section};
+use super::server::Server;
 use super::url::WebUrl;
 use ipnet::IpNet;
 use std::collections::HashMap;
@@ -105,14 +106,15 @@ impl Default for Timeouts {
 pub(super) fn read_listeners(
     reader: &mut Reader<'_>,
     root: &mut Section<'_>,
-    control: SocketAddr,
+    server: &Server,
 ) -> Vec<(Listener, At)> {
     let sections = reader.tables(root, Named::Listener);
     if sections.is_empty() {
         let hint = "add [[listener]] with name = \"api\" and bind = \"127.0.0.1:8000\"";
         reader.hinted(ProblemCode::Missing, &root.at, "no [[listener]] is declared", hint);
     }
-    let mut taken = HashMap::from([(control, "server.control".to_owned())]);
+    let mut taken = HashMap::from([(server.control, "server.control".to_owned())]);
+    taken.extend(server.admin.map(|admin| (admin, "server.admin".to_owned())));
     let mut listeners = Vec::new();
     for section in sections {
         if listeners.len() == LISTENERS {
@@ -201,7 +203,7 @@ fn check_taken(
     taken.insert(bind, field.at.path.clone());
 }
 
-fn read_tls(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<TlsFiles> {
+pub(super) fn read_tls(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<TlsFiles> {
     let later = |reader: &mut Reader<'_>, what: &str| {
         let message = format!("{what} is not available yet");
         let hint = "write tls = { cert = \"server.pem\", key = \"server.key\" }";
@@ -235,7 +237,7 @@ fn read_client_certificates(reader: &mut Reader<'_>, field: &Field<'_>) -> Optio
     Some(())
 }
 
-fn read_proxies(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Proxies> {
+pub(super) fn read_proxies(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Proxies> {
     let mut table = reader.table(field)?;
     let trusted = table.require(reader, "trusted", |reader, field| {
         let networks = reader.each(field, read_trusted)?;
@@ -263,7 +265,7 @@ fn read_trusted(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<IpNet> {
     let network = reader.network(field)?;
     if network.prefix_len() == 0 {
         let message = format!("{network} trusts everybody: any caller could claim any address");
-        let hint = "name the networks of the proxies in front of this listener";
+        let hint = "name the networks of the proxies in front";
         reader.hinted(ProblemCode::FailOpen, &field.at, message, hint);
         return None;
     }

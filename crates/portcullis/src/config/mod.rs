@@ -151,7 +151,7 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
     let authority = authority::read_authority(reader, &mut root);
     let clients = authority::read_clients(reader, &mut root);
     let (listeners, listener_places): (Vec<_>, Vec<_>) =
-        listener::read_listeners(reader, &mut root, server.control).into_iter().unzip();
+        listener::read_listeners(reader, &mut root, &server).into_iter().unzip();
     let issuers = issuer::read_issuers(reader, &mut root);
     let ip_lists = address::read_ip_lists(reader, &mut root);
     let upstreams = upstream::read_upstreams(reader, &mut root, builtin);

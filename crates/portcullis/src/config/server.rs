@@ -1,5 +1,6 @@
 //! `[server]` and `[log]`.
 
+use super::listener::{Proxies, TlsFiles, read_proxies, read_tls};
 use super::problem::ProblemCode;
 use super::reader::{Field, Reader, Section};
 use super::url::WebUrl;
@@ -21,6 +22,14 @@ pub struct Server {
     pub public_url: WebUrl,
     /// `control`: where the control plane listens. Default `127.0.0.1:8001`.
     pub control: SocketAddr,
+    /// `admin`: where console, API and metrics listen instead. Default: with the authority on `control`.
+    pub admin: Option<SocketAddr>,
+    /// `admin_url`: how `admin` is reached. Default: by its own address.
+    pub admin_url: Option<WebUrl>,
+    /// `tls`: certificate and key of `control` and `admin`. Default none: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// `proxies`: who in front of them may say where a request came from. Default: nobody.
+    pub proxies: Option<Proxies>,
     /// `store`: where the state is kept. Default SQLite in `data_dir`.
     pub store: Store,
     /// `stale_limit`: how long the gate serves without news of revocations. Default 30 s, at most 1 h.
@@ -87,8 +96,12 @@ pub(super) fn read_server(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Se
     let Some(mut section) = root.read(reader, "server", |reader, field| reader.table(field)) else {
         return Server {
             data_dir: reader.resolve("data"),
-            public_url: local_url(default_control.port()),
+            public_url: local_url(default_control.port(), false),
             control: default_control,
+            admin: None,
+            admin_url: None,
+            tls: None,
+            proxies: None,
             store: Store::Sqlite,
             stale_limit: Duration::from_secs(30),
         };
@@ -96,38 +109,82 @@ pub(super) fn read_server(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Se
     let data_dir = section.read(reader, "data_dir", |reader, field| reader.text(field));
     let public_url = section.read(reader, "public_url", Reader::origin);
     let control = section.read(reader, "control", Reader::bind).unwrap_or(default_control);
+    let (admin, admin_url) = read_admin(reader, &mut section, control);
+    let has_tls = section.has("tls");
+    // A `tls` that cannot be read is an error already; it must not also count as none.
+    let tls = section.read(reader, "tls", read_tls).or_else(|| has_tls.then(TlsFiles::default));
+    let proxies = section.read(reader, "proxies", read_proxies);
     let store = section.read(reader, "store", read_store).unwrap_or(Store::Sqlite);
     let stale_limit = section.read(reader, "stale_limit", |reader, field| {
         reader.duration(field, Duration::from_secs(1), LONGEST_STALE)
     });
     section.read(reader, "role", read_role);
-    section.not_available(
-        reader,
-        &[
-            ("admin", "the console and /api share the address of `control`"),
-            ("tls", "the control port speaks plain HTTP; keep it on a loopback address"),
-            ("proxies", "the control port takes the socket's peer as the client"),
-            ("shared", "counters and replay caches are in process"),
-        ],
-    );
-    if !control.ip().is_loopback() {
-        let message = "the control port speaks plain HTTP and is not on a loopback address";
+    section.not_available(reader, &[("shared", "counters and replay caches are in process")]);
+    let open = [Some(control), admin].into_iter().flatten().find(|it| !it.ip().is_loopback());
+    let behind_proxy = proxies.as_ref().is_some_and(|it| !it.trusted.is_empty());
+    if let Some(open) = open.filter(|_| tls.is_none() && !behind_proxy) {
+        let message = format!("{open} takes passwords and tokens, and speaks plain HTTP");
+        let hint = "add tls = { cert = \"…\", key = \"…\" }, bind to 127.0.0.1, or name the proxy in front";
         let at = section.at.clone();
-        reader.hinted(ProblemCode::PlainCredential, &at, message, "bind it to 127.0.0.1 or [::1]");
+        reader.hinted(ProblemCode::PlainCredential, &at, message, hint);
     }
     section.finish(reader);
     Server {
         data_dir: reader.resolve(data_dir.as_deref().unwrap_or("data")),
-        public_url: public_url.unwrap_or_else(|| local_url(control.port())),
+        public_url: public_url.unwrap_or_else(|| local_url(control.port(), tls.is_some())),
         control,
+        admin,
+        admin_url: admin_url.or_else(|| admin.map(|it| address_url(it, tls.is_some()))),
+        tls,
+        proxies,
         store,
         stale_limit: stale_limit.unwrap_or(Duration::from_secs(30)),
     }
 }
 
-/// `http://localhost:PORT`.
-fn local_url(port: u16) -> WebUrl {
-    WebUrl::on(false, "localhost", port)
+/// `admin` and `admin_url`, which needs it.
+fn read_admin(
+    reader: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    control: SocketAddr,
+) -> (Option<SocketAddr>, Option<WebUrl>) {
+    let has_admin = section.has("admin");
+    let admin = section.read(reader, "admin", |reader, field| {
+        let admin = reader.bind(field)?;
+        if admin.port() == control.port() {
+            let message = format!("{admin} is already taken by server.control");
+            reader.hinted(ProblemCode::Conflict, &field.at, message, "choose another port");
+        }
+        Some(admin)
+    });
+    let url = section.read(reader, "admin_url", |reader, field| {
+        let url = reader.origin(field)?;
+        if !has_admin {
+            let message = "`admin_url` says how `admin` is reached, and there is none";
+            reader.hinted(
+                ProblemCode::Conflict,
+                &field.at,
+                message,
+                "add admin = \"127.0.0.1:8002\"",
+            );
+        }
+        Some(url)
+    });
+    (admin, url)
+}
+
+/// How an address is reached that nobody has named: by itself, or as `localhost`.
+fn address_url(address: SocketAddr, tls: bool) -> WebUrl {
+    let ip = address.ip();
+    match ip.is_unspecified() || ip.is_loopback() {
+        true => local_url(address.port(), tls),
+        false => WebUrl::on(tls, &ip.to_string(), address.port()),
+    }
+}
+
+/// `http://localhost:PORT`, or the same over TLS.
+fn local_url(port: u16, tls: bool) -> WebUrl {
+    WebUrl::on(tls, "localhost", port)
 }
 
 fn read_role(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<()> {

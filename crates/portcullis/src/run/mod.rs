@@ -3,6 +3,7 @@
 mod answers;
 mod compile;
 mod descriptors;
+mod edge;
 mod events;
 mod follow;
 mod issuers;
@@ -20,12 +21,12 @@ use audit::Ledger;
 use authority::Authority;
 use authority::oauth::OAuth;
 use base::{Clock, NodeId, code};
-use control::{Api, ControlSocket, Health, Names, Parts, Up};
+use control::{Api, ControlSocket, Door, Health, Parts, Up};
 use events::Events;
 use gateway::{AccessLog, Gate, Metrics};
 use start::Started;
 use state::State;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -141,6 +142,8 @@ struct Running {
     pepper: Arc<authority::Pepper>,
     /// The node's own public key, a JWK: it signs assertions.
     node_key: Arc<serde_json::Value>,
+    /// How the control plane's addresses are reached.
+    door: tokio::sync::watch::Sender<Door>,
 }
 
 async fn run(
@@ -153,7 +156,8 @@ async fn run(
     data_folder(&data)?;
     // The socket comes first: it is what makes sure that no other gate runs on this folder.
     let socket = ControlSocket::open(&data).map_err(text)?;
-    let tcp = start::control_port(config.server.control).await?;
+    let ports = edge::listen(&config).await?;
+    let door = edge::door(&config)?;
     let opened = start::open(&config, &data).await?;
     let Started { running, store, follower, authority, resolve } =
         start::start(&config, opened).await?;
@@ -161,25 +165,20 @@ async fn run(
     let health = Arc::new(Health::starting());
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let api = api(&running, authority, (&applied, &health), data.join("ledger"));
-    let issuer = control::Issuer::new(
-        running.oauth.clone(),
-        config.authority.name.clone(),
-        running.clock.clone(),
-        running.node,
-    )
-    .map_err(text)?;
-    let up = ready(&running.gate, &tcp, &config.listeners)?;
-    let names = Names::new([config.server.public_url.as_str(), up.control.as_str()]);
-    let servers = [
-        tokio::spawn(control::serve_socket(socket, api.clone(), stopped.clone())),
-        tokio::spawn(control::serve_tcp(tcp, api, Some(issuer), names, stopped)),
-    ];
+    let up = ready(&running.gate, &config.listeners, &ports, config.server.tls.is_some())?;
+    running.door.send_replace(door);
+    let door = running.door.subscribe();
+    let mut servers = ports.serve(&running, (&config, door), &api, &stopped)?;
+    servers.push(tokio::spawn(control::serve_socket(socket, api, stopped)));
     let watch = (config.server.stale_limit, health.clone(), up.clone());
     background(&running, (store.clone(), follower), applied, watch);
     let (state, clock) = (running.state.clone(), running.clock.clone());
     tokio::spawn(names::keep(state, resolve, clock, running.events.clone()));
+    let setup_url = edge::first_link(&running.oauth, std::io::stdout().is_terminal()).await?;
+    // INVARIANT: the link is printed and never kept: what /readyz answers is public.
     health.ready(up.clone());
     running.events.say(code::NODE_STARTED);
+    let up = Up { setup_url, ..up };
     announce(&up, watched.path().is_none(), &data, json);
     reload::until_stopped(&running, config, watched, signals).await;
     health.unready(code::SHUTTING_DOWN.as_str());
@@ -266,14 +265,10 @@ fn access_log(config: &Config) -> Result<Option<AccessLog>, Failure> {
 /// Where everything is reached.
 fn ready(
     gate: &Gate,
-    tcp: &tokio::net::TcpListener,
     listeners: &[config::Listener],
+    ports: &edge::Ports,
+    tls: bool,
 ) -> Result<Up, Failure> {
-    let shown = |ip: std::net::IpAddr| match ip {
-        ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
-        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-        ip => ip.to_string(),
-    };
     let gateway = gate.bound().into_iter().map(|bound| {
         // WHY: `localhost` and 127.0.0.1 lead to the same port, and are two audiences, two resources and two `htu` of
         // a proof. What is printed is the one that the gate goes by.
@@ -283,14 +278,10 @@ fn ready(
             return own.origin().to_owned();
         }
         let scheme = if bound.tls { "https" } else { "http" };
-        format!("{scheme}://{}:{}", shown(bound.address.ip()), bound.address.port())
+        format!("{scheme}://{}:{}", edge::shown(bound.address.ip()), bound.address.port())
     });
-    let control = tcp.local_addr().map_err(text)?;
-    Ok(Up {
-        gateway: gateway.collect(),
-        control: format!("http://{}:{}", shown(control.ip()), control.port()),
-        setup_url: None,
-    })
+    let (control, admin) = ports.urls(tls)?;
+    Ok(Up { gateway: gateway.collect(), control, admin, setup_url: None })
 }
 
 /// Says that the gate is ready, and what to type next.
@@ -302,6 +293,15 @@ fn announce(up: &Up, defaults: bool, data: &Path, json: bool) {
         let gateway = up.gateway.join("  ");
         let mut text =
             format!("Portcullis is up.\n\n  gateway  {gateway}\n  control  {}\n", up.control);
+        if let Some(admin) = &up.admin {
+            text.push_str(&format!("  admin    {admin}\n"));
+        }
+        if let Some(link) = &up.setup_url {
+            text.push_str(&format!(
+                "\nNobody administers this gate yet. Set up the first account here; the link works once, \
+                 within an hour:\n\n  {link}\n"
+            ));
+        }
         if defaults {
             let base = up.gateway.first().map_or("http://localhost:8000", String::as_str);
             let folder = match data == Path::new("data") {

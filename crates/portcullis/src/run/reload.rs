@@ -1,6 +1,6 @@
 //! Hot reload: on SIGHUP and when the file changes. A file with mistakes changes nothing.
 
-use super::{Running, access_log, compile, own};
+use super::{Running, access_log, compile, edge, own};
 use crate::config::Config;
 use base::{Outcome, code};
 use std::collections::HashMap;
@@ -85,7 +85,8 @@ impl Watched {
 }
 
 fn certificates(config: &Config) -> impl Iterator<Item = &PathBuf> {
-    let tls = config.listeners.iter().filter_map(|it| it.tls.as_ref());
+    let own = config.server.tls.as_ref();
+    let tls = config.listeners.iter().filter_map(|it| it.tls.as_ref()).chain(own);
     let authorities = config.upstreams.iter().filter_map(|it| it.tls.ca.as_ref());
     tls.flat_map(|tls| [&tls.cert, &tls.key]).chain(authorities)
 }
@@ -186,6 +187,7 @@ fn try_reload(
     let log =
         (asked || next.log.access != before.log.access).then(|| access_log(&next)).transpose()?;
     let clients = own::clients(&next, &running.pepper)?;
+    let door = edge::door(&next)?;
     running.gate.reload(&compiled.listeners).map_err(|error| error.to_string())?;
     running.issuers.configure(&next.issuers);
     running.oauth.configure(own::settings(&next));
@@ -195,14 +197,19 @@ fn try_reload(
     if let Some(log) = log {
         running.gate.replace_log(log);
     }
+    running.door.send_replace(door);
     Ok(next)
 }
 
 /// What cannot change while the gate runs.
 fn fixed(before: &Config, next: &Config) -> Result<(), String> {
     let (was, is) = (&before.server, &next.server);
-    if was.control != is.control || was.store != is.store || was.data_dir != is.data_dir {
-        return Err("[server] data_dir, control and store change with a restart only".to_owned());
+    let addresses = was.control != is.control || was.admin != is.admin;
+    // The names that these are asked under are fixed with them.
+    let urls = was.public_url != is.public_url || was.admin_url != is.admin_url;
+    if addresses || urls || was.store != is.store || was.data_dir != is.data_dir {
+        let keys = "data_dir, public_url, control, admin, admin_url and store";
+        return Err(format!("[server] {keys} change with a restart only"));
     }
     Ok(())
 }

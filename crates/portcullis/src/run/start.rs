@@ -126,6 +126,7 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
         oauth,
         pepper,
         node_key,
+        door: tokio::sync::watch::Sender::new(control::Door::default()),
     };
     Ok(Started { running, store, follower, authority, resolve })
 }

@@ -95,6 +95,16 @@ fn defaults() {
 #[test]
 fn every_section_takes_its_keys() {
     let table = [
+        ("server", "admin = \"127.0.0.1:8002\""),
+        ("server", "admin = \"127.0.0.1:8002\"\nadmin_url = \"https://admin.example.com\""),
+        (
+            "server",
+            "control = \"0.0.0.0:8001\"\ntls = { cert = \"server.pem\", key = \"server.key\" }",
+        ),
+        (
+            "server",
+            "control = \"0.0.0.0:8001\"\nproxies = { trusted = [\"10.0.0.0/8\"], header = \"proxy-protocol\" }",
+        ),
         ("server", "role = \"all\"\nstale_limit = \"10s\"\nstore = \"sqlite\""),
         ("server", "store = { env = \"GATE_SECRET\" }\n[log]\nlevel = \"warn\""),
         ("server", "[log]\naccess = \"stdout\""),

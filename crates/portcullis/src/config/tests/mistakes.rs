@@ -65,7 +65,7 @@ fn twenty_mistakes_are_reported_together_with_their_lines() {
             (28, "value"),
             (29, "value"),
             (30, "not_available"),
-            (32, "not_available"),
+            (32, "no_scopes"),
             (32, "fail_open"),
             (32, "unknown_key"),
             (33, "not_available"),

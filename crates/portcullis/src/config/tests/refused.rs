@@ -5,9 +5,18 @@ use super::*;
 #[test]
 fn server() {
     for (text, code, path) in [
-        ("admin = \"127.0.0.1:8002\"", "not_available", "server.admin"),
+        ("admin = \"8002\"", "value", "server.admin"),
+        ("admin = \"127.0.0.1:8001\"", "conflict", "server.admin"),
+        ("admin_url = \"http://localhost:8002\"", "conflict", "server.admin_url"),
         ("tls = \"internal-ca\"", "not_available", "server.tls"),
-        ("proxies = {}", "not_available", "server.proxies"),
+        ("tls = { cert = \"no.pem\", key = \"server.key\" }", "unreadable", "server.tls.cert"),
+        ("proxies = { header = \"forwarded\" }", "missing", "server.proxies"),
+        (
+            "proxies = { trusted = [\"0.0.0.0/0\"], header = \"forwarded\" }",
+            "fail_open",
+            "server.proxies.trusted[0]",
+        ),
+        ("admin = \"0.0.0.0:8002\"", "plain_credential", "server"),
         ("shared = \"redis://x\"", "not_available", "server.shared"),
         ("role = \"gate\"", "not_available", "server.role"),
         ("role = \"gaet\"", "value", "server.role"),
@@ -45,7 +54,7 @@ fn document() {
     let twice = BASE.replace("[[listener]]", "[server]\n[[listener]]");
     assert!(report(&twice).config.is_none());
     check(&with("end", "[[polcy]]"), "unknown_key", "polcy");
-    for later in ["policy", "alert", "sink", "client", "user"] {
+    for later in ["policy", "alert", "sink", "user"] {
         check(&with("end", &format!("[[{later}]]\nname = \"x\"")), "not_available", later);
     }
     check(&BASE.replace("[server]", "[[server]]"), "type", "server");

@@ -1,0 +1,128 @@
+//! A real authority over a real store, and people who sign in to it.
+
+use crate::client::OnPort;
+use crate::fakes::world_beside;
+use authority::oauth::settings::Settings;
+use authority::oauth::{
+    CLI_CLIENT, ClientCall, CreateUser, DeviceDecision, DeviceStep, Evidence, OAuth, Origin, Parts,
+    SignIn, cli_client,
+};
+use authority::{Actor, MasterKey, Pepper, Sealer};
+use base::{
+    BoxFuture, Clock, Event, Fetch, FetchError, FetchRequest, FetchResponse, NodeId, RequestIds,
+    Secret, SystemClock,
+};
+use control::{Issuer, Surface};
+use protocol::oauth::Params;
+use protocol::oauth::params::encode;
+use std::sync::Arc;
+use store::{Store, StoreUrl};
+
+pub(crate) const ISSUER: &str = "https://login.example";
+const PASSWORD: &str = "correct horse battery staple";
+const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+#[derive(Debug)]
+struct Nowhere;
+
+impl Fetch for Nowhere {
+    fn fetch(&self, request: FetchRequest) -> BoxFuture<'_, Result<FetchResponse, FetchError>> {
+        Box::pin(async move { Err(FetchError::Unreachable(request.url)) })
+    }
+}
+
+impl Evidence for Nowhere {
+    fn record_denial(&self, _: Event) {}
+
+    fn record_synced(&self, _: Event) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// The edge on a port, with an authority.
+pub(crate) struct WithAuthority {
+    pub(crate) edge: OnPort,
+    pub(crate) oauth: Arc<OAuth>,
+    pub(crate) store: Store,
+    folder: tempfile::TempDir,
+}
+
+fn origin() -> Origin {
+    let now = SystemClock::new().now();
+    Origin {
+        request_id: RequestIds::new(NodeId(1), 0).unwrap().next(now),
+        client_ip: Some("192.0.2.1".parse().unwrap()),
+        user_agent: "test".to_owned(),
+    }
+}
+
+fn call(pairs: &[(&str, &str)]) -> ClientCall {
+    ClientCall {
+        params: Params::parse(encode(pairs.iter().copied()).as_bytes()).unwrap(),
+        authorization: Vec::new(),
+        dpop: Vec::new(),
+        certificate: None,
+        origin: origin(),
+    }
+}
+
+impl WithAuthority {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Surface::ALL).await
+    }
+
+    pub(crate) async fn start_with(surface: Surface) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let url = StoreUrl::Sqlite(folder.path().join("portcullis.db"));
+        let store = Store::open(&url, clock.now()).await.unwrap();
+        let registry = Arc::new(store.clone());
+        let master = MasterKey::from_hex(&"5a".repeat(32)).unwrap();
+        let parts = Parts {
+            store: registry.clone(),
+            audit: registry,
+            evidence: Arc::new(Nowhere),
+            clock: clock.clone(),
+            pepper: Arc::new(Pepper::new([9; 32])),
+            sealer: Arc::new(Sealer::new(&master).unwrap()),
+            fetch: Arc::new(Nowhere),
+            node: NodeId(1),
+        };
+        let settings = Settings::new(ISSUER);
+        let cli = cli_client(&settings);
+        let oauth = Arc::new(OAuth::new(parts, settings));
+        oauth.declare(vec![cli]).unwrap();
+        oauth.start().await.unwrap();
+        let issuer = Issuer::new(oauth.clone(), "Test".to_owned(), clock, NodeId(1)).unwrap();
+        let edge = OnPort::start_with(world_beside(oauth.clone()), Some(issuer), surface).await;
+        Self { edge, oauth, store, folder }
+    }
+
+    /// The id of a person with these roles, and what `portcullis login` brings them.
+    pub(crate) async fn signed_in(&self, name: &str, roles: &[&str]) -> (String, String) {
+        let email = format!("{name}@example.com");
+        let ask = CreateUser {
+            email: email.clone(),
+            name: None,
+            roles: roles.iter().map(|it| (*it).to_owned()).collect(),
+            password: Some(Secret::new(PASSWORD.to_owned())),
+        };
+        let id = self.oauth.create_user(&Actor::local("uid:0"), ask).await.unwrap().id;
+        let api = format!("{ISSUER}/api");
+        let scopes = "admin:operate admin:read admin:write";
+        let ask = [("client_id", CLI_CLIENT), ("scope", scopes), ("resource", &api)];
+        let device = self.oauth.device_authorization(&call(&ask)).await.unwrap();
+        let ask = SignIn { email, password: Secret::new(PASSWORD.to_owned()), session: None };
+        let session = self.oauth.sign_in(ask, &origin()).await.unwrap().unwrap().text;
+        let view = self.oauth.device_view(&device.user_code, Some(&session), &origin()).await;
+        let DeviceStep::Ask(view) = view.unwrap() else { unreachable!("the page asks") };
+        let decision = DeviceDecision { user_code: view.user_code, csrf: view.csrf, allow: true };
+        let done = self.oauth.device_decide(&decision, Some(&session), &origin()).await.unwrap();
+        assert_eq!(done, DeviceStep::Done(true));
+        let code = device.device_code.expose().clone();
+        let ask = [("client_id", CLI_CLIENT), ("grant_type", DEVICE), ("device_code", &code)];
+        let tokens = self.oauth.token(&call(&ask)).await.unwrap();
+        assert!(self.folder.path().exists());
+        (id, tokens.access_token.expose().clone())
+    }
+}
