@@ -25,6 +25,8 @@ impl OAuth {
         let (client, origin) = (caller.client, &caller.call.origin);
         let about = (subject(&grant), &given.minted);
         let event = self.issued(origin, client, about, given.detail.clone())?;
+        // Before the code is spent, so that a failure here costs the client nothing.
+        self.pin(client, origin).await?;
         let now = self.parts.clock.now();
         match self.parts.store.redeem_code(mac, refresh, now, event.clone()).await? {
             Redeemed::Now(_) => {}
@@ -39,7 +41,6 @@ impl OAuth {
         if given.minted.opaque.is_some() {
             self.keep_token(&given.minted, self.again(event)?).await?;
         }
-        self.pin(client, origin).await?;
         Ok(given.answer(refresh_text))
     }
 }
