@@ -1,7 +1,7 @@
 //! The pages on which people sign in, agree and decide. Templates lie in `templates/`; what they show is escaped
 //! by their engine.
 
-use super::{Page, origin_of};
+use super::{Page, leads_to};
 use askama::Template;
 use http::StatusCode;
 
@@ -142,7 +142,7 @@ pub(crate) struct FormPost {
 }
 
 /// A rendered page. `goes_to` is where its form may end up after redirects: browsers hold all of them to the
-/// policy's `form-action` (CSP 3 §6.4.1).
+/// policy's `form-action` (CSP 3 §4.2.1).
 pub(crate) fn page(status: StatusCode, template: &impl Template, goes_to: Option<&str>) -> Page {
-    Page { status, html: template.render(), goes_to: goes_to.and_then(origin_of) }
+    Page { status, html: template.render(), goes_to: goes_to.and_then(leads_to) }
 }
