@@ -350,7 +350,7 @@ pub struct ConsentRecord {
     pub client: String,
     /// The scopes, sorted.
     pub scopes: Vec<String>,
-    /// The resources, sorted.
+    /// The resources, sorted; an empty text stands for wherever the scopes lead.
     pub resources: Vec<String>,
     /// The RFC 9396 details that were agreed to: a JSON array, or null.
     pub authorization_details: serde_json::Value,

@@ -21,9 +21,16 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Whether nobody here has looked at the client.
-    pub(crate) fn is_strangers(&self) -> bool {
-        matches!(self.client.origin, Origin::Dynamic | Origin::Document) && !self.silent
+    /// Whether an error may be sent to the client without a person. `let_in`: somebody has agreed to it before.
+    ///
+    /// RFC 9700 §4.11.2: not to who may have made the client only to be redirected to. With `prompt=none`, to which no
+    /// page may be the answer, an administrator has let clients register, or a person has let the document's in.
+    pub(crate) fn may_be_sent(&self, let_in: bool) -> bool {
+        match self.client.origin {
+            Origin::Dynamic => self.silent,
+            Origin::Document => self.silent && let_in,
+            _ => true,
+        }
     }
 }
 

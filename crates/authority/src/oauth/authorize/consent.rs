@@ -212,10 +212,21 @@ fn covers(kept: &ConsentRecord, scopes: &[String], prepared: &Prepared) -> bool 
     let within = |kept: &[String], asked: &[String]| asked.iter().all(|it| kept.contains(it));
     // A client whose document leads elsewhere since was not agreed to.
     let same = kept.at >= prepared.client.created_at;
-    // Without a resource the audience follows from the scopes.
     same && within(&kept.scopes, scopes)
-        && within(&kept.resources, &prepared.resources)
+        && within(&kept.resources, &places(prepared))
         && covers_details(&kept.authorization_details, &details(prepared))
+}
+
+/// What stands among remembered resources for: wherever the scopes lead. No resource is empty.
+const ANYWHERE: &str = "";
+
+/// Where what was asked for holds, as it is remembered. WHY not nothing without a resource: the audience follows from
+/// the scopes then, and who agreed to one resource has not agreed to all.
+fn places(prepared: &Prepared) -> Vec<String> {
+    match prepared.resources.is_empty() {
+        true => vec![ANYWHERE.to_owned()],
+        false => prepared.resources.clone(),
+    }
 }
 
 fn covers_details(kept: &Value, asked: &Value) -> bool {
@@ -243,6 +254,9 @@ pub(super) fn remembered(
 ) -> ConsentRecord {
     // What was agreed to before the client led elsewhere is forgotten.
     let kept = kept.filter(|it| it.at >= prepared.client.created_at);
+    let places = places(prepared);
+    // WHY: scopes at one resource and other scopes at another are not all scopes at both, which nobody has seen.
+    let kept = kept.filter(|it| it.resources == places || it.scopes == scopes);
     let mut all = kept.unwrap_or_else(|| ConsentRecord {
         user: current.user.id.clone(),
         client: prepared.client.id.clone(),
@@ -252,7 +266,7 @@ pub(super) fn remembered(
         at: now,
     });
     merge(&mut all.scopes, scopes);
-    merge(&mut all.resources, &prepared.resources);
+    merge(&mut all.resources, &places);
     let mut kept_details = all.authorization_details.as_array().cloned().unwrap_or_default();
     for detail in details(prepared).as_array().into_iter().flatten() {
         if !kept_details.contains(detail) && kept_details.len() < REMEMBERED_DETAILS {

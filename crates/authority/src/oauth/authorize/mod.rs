@@ -142,7 +142,7 @@ impl OAuth {
                 if let Err(failure) = self.refused(origin, client, &error, &rule) {
                     return page(super::refusal::broken(&failure), FIX_OURS);
                 }
-                if reply.is_strangers() {
+                if !reply.may_be_sent(self.known_client(&reply.client.id).is_some()) {
                     // RFC 9700 §4.11.2: no automatic redirect to who may have registered to be redirected to.
                     return page(error, FIX_CLIENT);
                 }

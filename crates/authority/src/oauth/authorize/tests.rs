@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::oauth::clients::CreateClient;
-use crate::oauth::fixture::{ISSUER, ORDERS, World, actor, origin, world};
+use crate::oauth::fixture::{ISSUER, ORDERS, STOCK, World, actor, origin, world};
 use crate::oauth::records::{ClientRecord, GrantRecord, Origin as From_, Pkce, Profile};
 use crate::oauth::sessions::SignIn;
 use crate::oauth::users::CreateUser;
@@ -433,6 +433,39 @@ async fn rfc9700_s4_11_2_strangers_are_not_redirected_to_without_a_person() {
     let session = stage.sign_in(None).await;
     let view = consent(stage.ask(&[], Some(&session)).await);
     assert!(!view.client.registered);
+}
+
+#[tokio::test]
+async fn rfc9700_s4_11_2_a_document_of_anybody_is_no_open_redirect() {
+    let stage = stage(|_| ()).await;
+    let url = "https://evil.example/client.json";
+    let document = serde_json::json!({
+        "client_id": url, "client_name": "Evil", "redirect_uris": ["https://evil.example/phish"],
+        "token_endpoint_auth_method": "none", "grant_types": ["authorization_code"],
+    });
+    stage.world.pages.put(url, 200, document.to_string());
+    let evil = [("client_id", url), ("redirect_uri", "https://evil.example/phish")];
+    for more in [("prompt", "none"), ("response_type", "token"), ("scope", "admin:write")] {
+        shown(&stage.ask(&[evil[0], evil[1], more], None).await);
+    }
+}
+
+#[tokio::test]
+async fn rfc8707_s2_what_was_agreed_to_at_one_resource_is_not_given_at_another() {
+    let stage = stage(|_| ()).await;
+    let session = stage.sign_in(None).await;
+    let read = ("scope", "openid orders:read");
+    let write = ("scope", "openid orders:write");
+    let (orders, stock) = (("resource", ORDERS), ("resource", STOCK));
+    let view = consent(stage.ask(&[read, orders], Some(&session)).await);
+    stage.agree(&view, &session).await;
+    stage.grant(&stage.ask(&[read, orders], Some(&session)).await);
+    // Without a resource the audience would be wherever the scopes lead.
+    consent(stage.ask(&[read], Some(&session)).await);
+    let view = consent(stage.ask(&[write, stock], Some(&session)).await);
+    stage.agree(&view, &session).await;
+    consent(stage.ask(&[read, stock], Some(&session)).await);
+    consent(stage.ask(&[write, orders], Some(&session)).await);
 }
 
 #[tokio::test]
