@@ -57,8 +57,8 @@ struct Slots {
 pub(crate) struct Documents(Mutex<Slots>);
 
 impl Documents {
-    /// The place of a URL; `None` when too many new ones come.
-    fn slot(&self, url: &str, now: UnixMs) -> Option<Slot> {
+    /// The place of a URL; `None` when too many new ones come, from everywhere or from where this one does.
+    fn slot(&self, url: &str, now: UnixMs, may: impl FnOnce() -> bool) -> Option<Slot> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((slot, used)) = slots.by_url.get_mut(url) {
             *used = now;
@@ -68,7 +68,7 @@ impl Documents {
         if slots.minute.0 != minute {
             slots.minute = (minute, 0);
         }
-        if slots.minute.1 >= STRANGERS_PER_MINUTE {
+        if slots.minute.1 >= STRANGERS_PER_MINUTE || !may() {
             return None;
         }
         slots.minute.1 += 1;
@@ -124,7 +124,8 @@ impl OAuth {
         origin: &super::Origin,
     ) -> Result<Option<Arc<ClientRecord>>, Error> {
         let now = self.parts.clock.now();
-        let Some(slot) = self.documents.slot(url, now) else { return Ok(pinned) };
+        let may = || self.may_ask_elsewhere(origin);
+        let Some(slot) = self.documents.slot(url, now, may) else { return Ok(pinned) };
         // Whoever waits here finds what the first one has fetched.
         let mut kept = slot.lock().await;
         let since = |at: UnixMs| self.parts.clock.now().since(at);

@@ -71,11 +71,16 @@ impl Strangers {
         if hour.all >= PER_HOUR {
             return false;
         }
+        if let Some(address) = address.map(network) {
+            let own = hour.by_address.entry(address).or_default();
+            // WHY before the whole is counted: who is refused must not use up what is everybody's.
+            if *own >= PER_ADDRESS {
+                return false;
+            }
+            *own += 1;
+        }
         hour.all += 1;
-        let Some(address) = address.map(network) else { return true };
-        let own = hour.by_address.entry(address).or_default();
-        *own += 1;
-        *own <= PER_ADDRESS
+        true
     }
 }
 
@@ -317,6 +322,10 @@ impl OAuth {
         let metadata = self.sent_metadata(&call.body, Some(&before)).await?;
         let mut after = (*before).clone();
         self.fit(&mut after, metadata)?;
+        // What people agreed to does not follow it elsewhere: they were shown where it leads.
+        if after.metadata.redirect_uris != before.metadata.redirect_uris {
+            after.created_at = self.parts.clock.now();
+        }
         let shared = auth_method(&after).is_some_and(|it| it.is_shared_secret());
         let mut secret = None;
         match (shared, after.secrets.is_empty()) {

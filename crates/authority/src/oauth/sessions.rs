@@ -65,6 +65,10 @@ const ROWS_NETWORK: Allowance = Allowance { times: 120, within: Duration::from_s
 /// Rows of all such callers together. At 64 KiB, the most that one may have, half an hour of them are 2.4 GB.
 const ROWS_ALL: Allowance = Allowance { times: 1200, within: Duration::from_secs(60) };
 
+/// New addresses that one network may make this server ask. WHY fewer than all may: who uses them up shuts out only
+/// their own network.
+const ASKED_NETWORK: Allowance = Allowance { times: 30, within: Duration::from_secs(60) };
+
 /// What people's use cases hold in memory.
 #[derive(Debug, Default)]
 pub(crate) struct People {
@@ -337,6 +341,12 @@ impl OAuth {
             true => Ok(()),
             false => Err(Failed::Busy("too many requests; try again in a minute")),
         }
+    }
+
+    /// Whether this server asks elsewhere once more because somebody there named a new address.
+    pub(crate) fn may_ask_elsewhere(&self, origin: &Origin) -> bool {
+        let from = self.count_key("asked-network", &network(origin.client_ip));
+        self.people.kept_for_strangers.take(&[(from, ASKED_NETWORK)], self.parts.clock.now())
     }
 
     fn guess_keys(&self, address: &str, from: Option<IpAddr>) -> GuessKeys {

@@ -84,7 +84,9 @@ async fn strangers_cannot_make_this_server_ask_without_end() {
     for n in 0..STRANGERS_PER_MINUTE + 10 {
         let url = format!("https://app.example/{n}");
         world.pages.put(&url, 404, "");
-        assert!(find(&world, &url).await.is_none());
+        let mut from = origin();
+        from.client_ip = Some(std::net::Ipv4Addr::from(0xC633_6400 + n / 20).into());
+        assert!(world.oauth.client(&url, &from).await.unwrap().is_none());
         let expect = usize::from(n < STRANGERS_PER_MINUTE);
         assert_eq!(world.pages.fetched(&url), expect, "{n}");
     }
@@ -94,6 +96,15 @@ async fn strangers_cannot_make_this_server_ask_without_end() {
     find(&world, url).await;
     find(&world, url).await;
     assert_eq!(world.pages.fetched(url), 1, "a failure is remembered for a while");
+    world.after(60);
+    let own = (0..STRANGERS_PER_MINUTE).map(|n| format!("https://app.example/own/{n}"));
+    let own: Vec<String> = own.collect();
+    for url in &own {
+        world.pages.put(url, 404, "");
+        find(&world, url).await;
+    }
+    let fetched: usize = own.iter().map(|url| world.pages.fetched(url)).sum();
+    assert!(fetched < own.len() / 2, "one network uses up what is everybody's: {fetched}");
 }
 
 #[tokio::test]

@@ -120,6 +120,11 @@ async fn rfc7591_s5_open_registration_has_limits() {
     let address = |n: u32| Some(IpAddr::V6((0x2001_0db8_u128 << 96 | u128::from(n)).into()));
     let taken = (0..PER_ADDRESS + 5).filter(|n| strangers.count(address(*n), world.now())).count();
     assert_eq!(taken, 20, "a /64 is one subscriber");
+    let alone = Some("192.0.2.1".parse().unwrap());
+    let taken = (0..2 * PER_HOUR).filter(|_| strangers.count(alone, world.now())).count();
+    assert_eq!(taken, 20);
+    let other = Some("192.0.2.2".parse().unwrap());
+    assert!(strangers.count(other, world.now()), "who is refused uses up nobody else's share");
 }
 
 #[tokio::test]
