@@ -44,4 +44,4 @@ pub use person::{Arrival, Person};
 pub use places::{binary, free_port, parts, rounds, screens, soak, workspace};
 pub use tls::Authority;
 pub use upstream::{Answer, Seen, Takeover, Upstream};
-pub use webdriver::{ENTER, SHIFT, TAB, WebDriver};
+pub use webdriver::{TAB, WebDriver};

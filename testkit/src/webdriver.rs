@@ -20,9 +20,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// The Tab key (W3C WebDriver §17.4.2).
 pub const TAB: &str = "\u{E004}";
 /// The Enter key.
-pub const ENTER: &str = "\u{E007}";
-/// The key that is held for Shift.
-pub const SHIFT: &str = "\u{E008}";
+const ENTER: &str = "\u{E007}";
 
 /// What keeps the browser quiet and on this machine.
 const SWITCHES: [&str; 13] = [
@@ -154,12 +152,34 @@ impl WebDriver {
         self.post(&format!("{at}/value"), &json!({ "text": text }));
     }
 
-    /// Clicks the first element that matches, and waits for the page to which that leads.
+    /// Clicks the first element that matches, and waits until the page to which that leads is loaded.
     ///
     /// # Panics
-    /// When none does, or nobody could click it.
+    /// When none does, nobody could click it, or it leads nowhere.
     pub fn click(&self, css: &str) {
-        self.post(&format!("/element/{}/click", self.find(css)), &json!({}));
+        let at = format!("/element/{}/click", self.find(css));
+        self.leave(|| drop(self.post(&at, &json!({}))));
+    }
+
+    /// Presses Enter, and waits until the page to which that leads is loaded.
+    ///
+    /// # Panics
+    /// When it leads nowhere.
+    pub fn enter(&self) {
+        self.leave(|| self.press(ENTER));
+    }
+
+    /// Does what leads to another page. WHY a mark: a command may return before the browser has left.
+    fn leave(&self, act: impl FnOnce()) {
+        self.run("window.leaving = true;", &[]);
+        act();
+        let script = "return !window.leaving && document.readyState === 'complete';";
+        let ask = json!({ "script": script, "args": [] });
+        let path = format!("/session/{}/execute/sync", self.session);
+        wait::until(COMMAND, "the next page", || {
+            // Between two pages there is none that could be asked.
+            self.exchange("POST", &path, &ask, COMMAND).is_ok_and(|it| it["value"] == json!(true))
+        });
     }
 
     /// Presses keys one after the other, wherever the focus is.

@@ -41,6 +41,9 @@ const CHROMEDRIVER: Debian =
 /// What the tests need from Debian.
 pub(crate) const FOR_TESTS: &[Debian] =
     &[NGINX, CURL, OPENSSL, NODE, NPM, POSTGRES, APACHE, APACHE_OPENIDC, CHROMIUM, CHROMEDRIVER];
+/// What pictures of pages need beside that.
+pub(crate) const FOR_SCREENS: &[Debian] =
+    &[Debian { program: "pngquant", package: "pngquant", version: "--version" }];
 /// What the measurements need from Debian.
 pub(crate) const FOR_BENCH: &[Debian] = &[NGINX, HAPROXY, WRK];
 
@@ -98,6 +101,23 @@ pub(crate) fn debian(wanted: &[Debian]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Installs the fonts that the pages name first, where that can be done; without them pictures show others.
+///
+/// # Errors
+/// When the packages cannot be installed.
+pub(crate) fn fonts() -> Result<()> {
+    let here = |folder: &str| Path::new("/usr/share/fonts").join(folder).is_dir();
+    let missing: Vec<&str> =
+        [("opentype/inter", "fonts-inter"), ("truetype/jetbrains-mono", "fonts-jetbrains-mono")]
+            .into_iter()
+            .filter_map(|(folder, package)| (!here(folder)).then_some(package))
+            .collect();
+    match missing.is_empty() || !can_install() {
+        true => Ok(()),
+        false => install(&missing),
+    }
 }
 
 /// Finds the packages of Node.js in `target/parts`, or installs them there.

@@ -58,12 +58,11 @@ impl Visit {
     }
 
     /// The cookie that the browser's forms are bound to, and the header that sets it where there was none.
-    fn visitor(&self) -> Result<(Secret<String>, Option<String>), Response> {
+    fn visitor(&self) -> Result<(Secret<String>, Option<String>), StatusCode> {
         if let Some(kept) = self.cookies.read(&self.parts.headers, VISIT) {
             return Ok((kept, None));
         }
-        let bytes = base::random_array::<32>()
-            .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
+        let bytes = base::random_array::<32>().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
         let fresh = Secret::new(protocol::b64::encode(bytes));
         let set = self.cookies.set(VISIT, &fresh);
         Ok((fresh, Some(set)))
@@ -210,7 +209,7 @@ fn login_page(
 ) -> Response {
     let (visitor, cookie) = match visit.visitor() {
         Ok(visitor) => visitor,
-        Err(response) => return response,
+        Err(status) => return status.into_response(),
     };
     let reason = match view.reason {
         LoginReason::NotSignedIn | LoginReason::Choose => None,
@@ -285,7 +284,7 @@ pub(super) fn own_login(
 ) -> Response {
     let (visitor, cookie) = match visit.visitor() {
         Ok(visitor) => visitor,
-        Err(response) => return response,
+        Err(status) => return status.into_response(),
     };
     let (email, error) = match attempt {
         Some((email, error)) => (email, Some(error)),
@@ -421,7 +420,7 @@ fn setup_page(
 ) -> Response {
     let (visitor, cookie) = match visit.visitor() {
         Ok(visitor) => visitor,
-        Err(response) => return response,
+        Err(status) => return status.into_response(),
     };
     let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let template = Setup {

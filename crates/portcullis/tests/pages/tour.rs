@@ -1,0 +1,155 @@
+//! Every page in every state that people meet, with what is hard to lay out: the tour that [`crate::sights`] takes.
+
+use crate::stage::*;
+use serde_json::json;
+use testkit::{Gate, Person, WebDriver, request};
+
+/// A name as long as names may be, in one word.
+const LONG: &str = "Internationalisierungsarbeitsgruppenverwaltungsanwendungsbetriebsgesellschaftsoberflächenschnittst";
+/// Names that are read from right to left; the second tries to turn round what stands behind it.
+const HEBREW: &str = "לוח ההזמנות של צפון";
+const TURNED: &str = "Shop \u{202E}elgoog";
+
+/// A page in a state.
+pub(crate) struct Sight {
+    /// What its picture is called.
+    pub(crate) name: &'static str,
+    /// Whether there is to be a picture of it, at which widths.
+    pub(crate) widths: &'static [u32],
+}
+
+/// A window on a desk, and a telephone.
+const BOTH: &[u32] = &[1280, 360];
+const DESK: &[u32] = &[1280];
+const PHONE: &[u32] = &[360];
+const NONE: &[u32] = &[];
+
+/// Opens every page in every state, and calls `look` at each.
+pub(crate) fn take(stage: &Stage, browser: &WebDriver, mut look: impl FnMut(&Sight)) {
+    let mut at = |name: &'static str, heading: &str, widths: &'static [u32]| {
+        assert!(browser.text("h1").contains(heading), "{name}: {}", browser.text("h1"));
+        look(&Sight { name, widths });
+    };
+    browser.open(&stage.at("/"));
+    at("root", "The gate", BOTH);
+    set_up(stage, browser, &mut at);
+    let person = Person::new(&stage.gate, "Ada Lovelace");
+    let client = stage.client("Orders dashboard");
+    browser.open(&stage.authorize(&client, &[]));
+    at("sign-in", "Sign in", BOTH);
+    browser.fill("#email", "ada@example.com");
+    browser.fill("#password", "not the one");
+    browser.click("button");
+    at("sign-in-wrong", "Sign in", BOTH);
+    sign_in(browser, &person);
+    at("consent", "Allow Orders dashboard?", BOTH);
+    browser.open(&stage.authorize("nobody", &[]));
+    at("error", "This request cannot go on", DESK);
+    devices(stage, browser, &mut at);
+    browser.open(&stage.logout(&client));
+    at("sign-out", "Sign out?", DESK);
+    browser.click("button[value=deny]");
+    at("stays-signed-in", "You stay signed in", NONE);
+    strangers(stage, browser, &mut at);
+}
+
+type Look<'a> = dyn FnMut(&'static str, &str, &'static [u32]) + 'a;
+
+fn set_up(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
+    let link = stage.invite("ada@example.com");
+    browser.open(&link);
+    at("set-up", "Set your password", DESK);
+    browser.open(&stage.at("/setup?first=1"));
+    at("set-up-first", "Set your password", NONE);
+    for (css, text) in
+        [("#code", "spent"), ("#email", "a@b.example"), ("#password", "four words are enough")]
+    {
+        browser.fill(css, text);
+    }
+    browser.click("button");
+    at("set-up-spent", "Set your password", PHONE);
+    browser.open(&link);
+    browser.fill("#password", "passwordpassword");
+    browser.click("button");
+    at("set-up-weak", "Set your password", NONE);
+    browser.open(&(link.clone() + "#"));
+    browser.fill("#code", link.split_once('#').expect("a code").1);
+    browser.fill("#password", "four words are long enough");
+    browser.click("button");
+    at("set-up-done", "Your password is set", DESK);
+}
+
+fn devices(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
+    let client =
+        stage.client_at("Television", &stage.callback(), &["--public", "--grant", "device_code"]);
+    browser.open(&stage.at("/device"));
+    at("device", "Connect a device", DESK);
+    browser.fill("#user_code", "BBBB-BBBB");
+    browser.click("button");
+    at("device-unknown", "Connect a device", PHONE);
+    let told = stage.device(&client);
+    browser.open(told["verification_uri_complete"].as_str().expect("an address"));
+    at("device-consent", "Connect Television?", BOTH);
+    browser.click("button[value=allow]");
+    at("device-done", "Connected", NONE);
+}
+
+/// Names, addresses and requests that nobody here has chosen.
+fn strangers(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
+    let email = long_email();
+    let link = stage.invite(&email);
+    browser.devtools("Network.clearBrowserCookies", &json!({}));
+    browser.open(&link);
+    browser.fill("#password", "four words are long enough");
+    browser.click("button");
+    let host = format!("{}.example.com", "a-very-long-name-of-a-host".repeat(2));
+    let long = stage.client_at(LONG, &format!("https://{host}/callback"), &[]);
+    let back = format!("https://{host}/callback");
+    let url = stage.authorize(&long, &[("redirect_uri", &back), ("login_hint", &email)]);
+    browser.open(&url);
+    at("sign-in-long", "Sign in", PHONE);
+    browser.fill("#password", "four words are long enough");
+    browser.click("button");
+    at("consent-long", "Allow Internationalisierung", PHONE);
+    for (name, of) in [("consent-right-to-left", HEBREW), ("consent-turned", TURNED)] {
+        let made = register(&stage.gate, of, &stage.callback());
+        let Some(client) = made else { continue };
+        browser.open(&stage.authorize(&client, &[("authorization_details", &details())]));
+        at(name, "Allow", BOTH);
+    }
+}
+
+/// A client that made itself known (RFC 7591); none where the authority does not take such a name.
+fn register(gate: &Gate, name: &str, back: &str) -> Option<String> {
+    let body = json!({
+        "client_name": name,
+        "redirect_uris": [back],
+        "token_endpoint_auth_method": "none",
+        "authorization_details_types": ["payment_initiation"],
+        "scope": "openid email offline_access",
+    });
+    let kind = ("content-type", "application/json");
+    let url = gate.control() + "/oauth/register";
+    let answer = request("POST", &url, &[kind], body.to_string().as_bytes());
+    answer.json()["client_id"].as_str().map(str::to_owned)
+}
+
+/// RFC 9396 §2, an order to pay, with members that are hard to show.
+fn details() -> String {
+    json!([{
+        "type": "payment_initiation",
+        "actions": ["initiate", "status", "cancel"],
+        "instructedAmount": { "currency": "EUR", "amount": "123.50" },
+        "creditorName": "Merchant A",
+        "creditorAccount": { "bic": "ABCIDEFFXXX", "iban": "DE02100100109307118603" },
+        "remittanceInformationUnstructured": "Ref Number Merchant",
+        "x".repeat(60): "y".repeat(120),
+    }])
+    .to_string()
+}
+
+/// An address as long as addresses may be (RFC 5321 §4.5.3.1.3, less the brackets).
+fn long_email() -> String {
+    let label = "b".repeat(61);
+    format!("{}@{label}.{label}.{label}.com", "a".repeat(64))
+}
