@@ -2,6 +2,10 @@
 //! an attacker would win; it passes while he does not.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod authority_nodes;
+#[expect(dead_code, reason = "the tests of rules use the rest")]
+#[path = "../authority/rules_stage.rs"]
+mod authority_stage;
 mod bodies;
 mod chaos;
 mod connections;

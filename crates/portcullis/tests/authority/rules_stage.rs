@@ -103,12 +103,7 @@ pub(crate) fn post(gate: &Gate, path: &str, fields: &[(&str, &str)]) -> Response
 }
 
 /// The same with headers and the body as it is.
-pub(crate) fn post_with(
-    gate: &Gate,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> Response {
+pub(crate) fn post_with(gate: &Gate, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let form = ("content-type", "application/x-www-form-urlencoded");
     let headers = [&[form], headers].concat();
     testkit::request("POST", &(gate.control() + path), &headers, body.as_bytes())
