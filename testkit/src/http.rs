@@ -157,7 +157,13 @@ impl<S: Read> Reader<S> {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut chunk = [0; 64 * 1024];
-        let read = self.stream.read(&mut chunk)?;
+        let read = loop {
+            match self.stream.read(&mut chunk) {
+                // A process that was stopped for a while and goes on.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
         self.buffer.extend_from_slice(&chunk[..read]);
         Ok(read)
     }
