@@ -195,6 +195,26 @@ fn rfc9449_s4_3_a_proof_for_anything_else_is_refused() {
 }
 
 #[test]
+fn rfc9449_s11_1_of_many_uses_of_one_proof_at_once_one_passes() {
+    let stage = Stage::start();
+    let (token, address) = (stage.foreign(), stage.gate.address());
+    for round in 0..5 {
+        let authorization = format!("DPoP {token}");
+        let proof = stage.holder.proof("GET", &stage.url("/read/x"), Some(&token));
+        let headers = [("authorization", authorization.as_str()), ("dpop", proof.as_str())];
+        let call = || said(&testkit::get(&format!("{address}/read/x"), &headers));
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..16).map(|_| scope.spawn(call)).collect();
+            calls.into_iter().map(|call| call.join().expect("an answer")).collect()
+        });
+        let first = answers.iter().filter(|answer| **answer == passed()).count();
+        let again = refused(401, "dpop.replayed");
+        let later = answers.iter().filter(|answer| **answer == again).count();
+        assert_eq!((first, later), (1, 15), "{round}: {answers:?}");
+    }
+}
+
+#[test]
 fn a_route_of_a_host_is_proven_for_that_host() {
     let stage = Stage::start();
     let token = stage.foreign();
