@@ -16,8 +16,8 @@ pub struct Cli {
     /// The gate's data folder [default: data; for `up`: data_dir of the configuration]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// The control API of a gate elsewhere
-    #[arg(long, global = true, value_name = "URL", hide = true)]
+    /// The control API of a gate elsewhere, with the token of `portcullis login`
+    #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
     /// The command
     #[command(subcommand)]
@@ -62,6 +62,12 @@ pub enum Command {
     /// Accounts of people
     #[command(subcommand)]
     User(UserCommand),
+    /// Whose tokens stand for which client: CI jobs and workloads without a stored secret
+    #[command(subcommand)]
+    Trust(TrustCommand),
+    /// What scopes mean, in words that people read at consent
+    #[command(subcommand)]
+    Scope(ScopeCommand),
     /// Not available yet
     #[command(hide = true)]
     Cert(Later),
@@ -83,9 +89,12 @@ pub enum Command {
     /// Not available yet
     #[command(hide = true)]
     Restore(Later),
-    /// Not available yet
-    #[command(hide = true)]
-    Login(Later),
+    /// Sign in to the gate at --url with a browser, for the commands that name the same --url
+    Login {
+        /// Sign out instead: the token is revoked and forgotten
+        #[arg(long)]
+        forget: bool,
+    },
     /// Not available yet
     #[command(hide = true)]
     Doctor(Later),
@@ -104,6 +113,8 @@ impl Command {
             Self::Audit(_) => "audit",
             Self::Client(_) => "client",
             Self::User(_) => "user",
+            Self::Trust(_) => "trust",
+            Self::Scope(_) => "scope",
             Self::Cert(_) => "cert",
             Self::Ca(_) => "ca",
             Self::Alert(_) => "alert",
@@ -111,7 +122,7 @@ impl Command {
             Self::Replay(_) => "replay",
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
-            Self::Login(_) => "login",
+            Self::Login { .. } => "login",
             Self::Doctor(_) => "doctor",
         }
     }
@@ -398,6 +409,14 @@ pub enum UserCommand {
         /// The account's id
         id: String,
     },
+    /// Give an account other roles; its sessions and tokens end
+    Roles {
+        /// The account's id
+        id: String,
+        /// A role or group: administrator, operator, auditor, or your own; repeat for several, none for no role
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+    },
     /// Close an account: sessions and tokens end
     Disable {
         /// The account's id
@@ -407,6 +426,68 @@ pub enum UserCommand {
     Enable {
         /// The account's id
         id: String,
+    },
+}
+
+/// `trust`.
+#[derive(Debug, Subcommand)]
+pub enum TrustCommand {
+    /// Let tokens of an issuer stand for a client
+    Put(Box<NewTrust>),
+    /// List the rules
+    List,
+    /// Remove a rule; tokens that it gave end by time
+    Remove {
+        /// The rule's id
+        id: String,
+    },
+}
+
+/// `trust put`.
+#[derive(Debug, Args)]
+pub struct NewTrust {
+    /// What people call the rule
+    #[arg(long)]
+    pub name: String,
+    /// The exact `iss` of the tokens, an https URL
+    #[arg(long, value_name = "URL")]
+    pub issuer: String,
+    /// The `sub` that is let in; `*` stands for any run of characters but `:` and `/`
+    #[arg(long, value_name = "PATTERN")]
+    pub subject: String,
+    /// The client that the bearer becomes
+    #[arg(long, value_name = "CLIENT_ID")]
+    pub client: String,
+    /// At most this scope; repeat for several [default: all that the client may have for itself]
+    #[arg(long = "scope", num_args = 1.., value_name = "SCOPE")]
+    pub scopes: Vec<String>,
+    /// The `aud` that the tokens must name [default: this gate's issuer]
+    #[arg(long)]
+    pub audience: Option<String>,
+    /// Where the issuer's keys are [default: by discovery]
+    #[arg(long, value_name = "URL")]
+    pub jwks_uri: Option<String>,
+    /// A further claim that must have exactly this value, such as ref=refs/heads/main; repeat for several
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = pair)]
+    pub claims: Vec<(String, String)>,
+}
+
+/// `scope`.
+#[derive(Debug, Subcommand)]
+pub enum ScopeCommand {
+    /// Say what a scope means
+    Set {
+        /// The scope
+        scope: String,
+        /// What it means, as a person is asked: "See your orders"
+        description: String,
+    },
+    /// List the scopes that have words
+    List,
+    /// Forget a scope's words; those of the file hold again
+    Remove {
+        /// The scope
+        scope: String,
     },
 }
 
@@ -483,6 +564,13 @@ fn duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         Some(span) if span >= Duration::from_secs(1) => Ok(span),
         _ => Err("write a whole number and one of s, m, h, d, such as 8h".to_owned()),
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write a name and a value, such as ref=refs/heads/main".to_owned()),
     }
 }
 

@@ -33,6 +33,12 @@ pub enum CliError {
     /// The operator's: the socket belongs to another user.
     #[error("the gate on {0} belongs to another user: run this command as that user")]
     Forbidden(PathBuf),
+    /// The caller's: there is no token for this gate, or it is dead.
+    #[error("you are not signed in to {0}: run `portcullis login --url {0}`")]
+    SignIn(String),
+    /// The authority or the person refused to sign in.
+    #[error("not signed in: {0}")]
+    Denied(String),
     /// The gate refused.
     #[error("{}", show(.0))]
     Refused(Refusal),
@@ -82,6 +88,8 @@ impl CliError {
             Self::NotAvailable(_) => "not_available",
             Self::NoGate(_) => "no_gate",
             Self::Forbidden(_) => "forbidden",
+            Self::SignIn(_) => "not_signed_in",
+            Self::Denied(_) => "denied",
             Self::Refused(refusal) => &refusal.code,
             Self::Broken(_) => "broken",
             Self::Unreadable { .. } => "unreadable",

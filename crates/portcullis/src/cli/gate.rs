@@ -1,11 +1,15 @@
-//! The client of a running gate: HTTP/1.1 over the socket in its data folder.
+//! The client of a running gate: HTTP/1.1 over the socket in its data folder, or over the network with a token.
 //!
-//! Invariant: every answer is bounded in bytes and, unless it is followed, in time.
+//! Invariants: every answer is bounded in bytes and, unless it is followed, in time; no redirect is followed, so a token
+//! goes to the gate that was named and nowhere else.
 
 use super::error::{CliError, Refusal};
+use super::login;
+use super::web::Origin;
+use base::Secret;
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -28,15 +32,26 @@ const PAGE: usize = 1000;
 /// Rows of a whole listing; beyond, the API's pages are the way.
 const ROWS: usize = 100_000;
 
-/// A gate, by its data folder.
+/// A gate, by its data folder or its URL.
 #[derive(Debug)]
 pub(super) struct Gate {
     data: PathBuf,
+    remote: Option<Origin>,
 }
 
 impl Gate {
-    pub(super) fn new(data: &Path) -> Self {
-        Self { data: data.to_path_buf() }
+    /// The gate of a data folder, or the one at `url`.
+    ///
+    /// # Errors
+    /// When the URL is none that a token may be sent to.
+    pub(super) fn new(data: &Path, url: Option<&str>) -> Result<Self, CliError> {
+        let remote = url.map(Origin::parse).transpose()?;
+        Ok(Self { data: data.to_path_buf(), remote })
+    }
+
+    /// Whether it is reached over the network.
+    pub(super) fn is_remote(&self) -> bool {
+        self.remote.is_some()
     }
 
     /// The data folder.
@@ -130,11 +145,6 @@ impl Gate {
         body: Option<&Value>,
     ) -> Result<Response<Incoming>, CliError> {
         let broken = |error: &dyn std::error::Error| CliError::Broken(error.to_string());
-        let stream = self.connect().await?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
-        // The connection ends with its one exchange; its error, if any, is also the exchange's.
-        tokio::spawn(connection);
         let bytes = match body {
             Some(body) => serde_json::to_vec(body).map_err(|error| broken(&error))?,
             None => Vec::new(),
@@ -144,8 +154,26 @@ impl Gate {
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let request =
+        let mut request =
             request.body(Full::new(Bytes::from(bytes))).map_err(|error| broken(&error))?;
+        if let Some(origin) = &self.remote {
+            let token = login::token(origin).await?;
+            let value = Secret::new(format!("Bearer {}", token.expose()));
+            let mut value =
+                HeaderValue::try_from(value.expose()).map_err(|error| broken(&error))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, value);
+            let response = origin.send(request).await?;
+            return match response.status() {
+                StatusCode::UNAUTHORIZED => Err(CliError::SignIn(origin.text().to_owned())),
+                _ => Ok(response),
+            };
+        }
+        let stream = self.connect().await?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+        // The connection ends with its one exchange; its error, if any, is also the exchange's.
+        tokio::spawn(connection);
         sender.send_request(request).await.map_err(|error| broken(&error))
     }
 

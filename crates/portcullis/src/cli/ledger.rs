@@ -23,6 +23,10 @@ pub(super) async fn run(
             let rows = gate.post("/api/v1/audit/query", &json!({ "sql": sql })).await?;
             print_rows(&rows, printer)?;
         }
+        AuditCommand::Verify if gate.is_remote() => {
+            let why = "`audit verify` reads the files of this machine: leave --url out";
+            return Err(CliError::Usage(why.to_owned()));
+        }
         AuditCommand::Verify => return verify(gate, printer),
         AuditCommand::Export(_) => return Err(CliError::NotAvailable("audit export")),
         AuditCommand::Receipt(_) => return Err(CliError::NotAvailable("audit receipt")),

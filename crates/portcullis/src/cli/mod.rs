@@ -12,15 +12,20 @@ mod args;
 mod block;
 mod check;
 mod client;
+mod credentials;
 mod error;
 mod explain;
 mod gate;
 mod key;
 mod ledger;
+mod login;
 mod print;
+mod scope;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod user;
+mod web;
 
 pub use args::{
     AddressCommand, AuditCommand, BlockCommand, BlockTarget, CheckArgs, Cli, Command, KeyCommand,
@@ -67,7 +72,7 @@ pub struct Streams<'a> {
 pub async fn run(cli: &Cli, streams: Streams<'_>) -> Exit {
     let Streams { out, err } = streams;
     let mut printer = Printer::new(cli.json, out);
-    let ended = run_command(cli, &mut printer).await;
+    let ended = run_command(cli, &mut printer, &mut *err).await;
     let error = match ended {
         Ok(exit) => return exit,
         // WHY: `portcullis audit tail | head` ends by closing the pipe; that is no failure.
@@ -82,19 +87,28 @@ pub async fn run(cli: &Cli, streams: Streams<'_>) -> Exit {
     error.exit()
 }
 
-async fn run_command(cli: &Cli, printer: &mut Printer<'_>) -> Result<Exit, CliError> {
-    if cli.url.is_some() {
-        return Err(CliError::NotAvailable("--url"));
-    }
-    let gate = Gate::new(cli.data_dir());
+async fn run_command(
+    cli: &Cli,
+    printer: &mut Printer<'_>,
+    err: &mut (dyn Write + Send),
+) -> Result<Exit, CliError> {
+    let gate = Gate::new(cli.data_dir(), cli.url.as_deref())?;
     match &cli.command {
         Command::Up(_) => return Err(CliError::Usage("`up` is not a client command".to_owned())),
         Command::Check(args) => return check::run(args, printer),
+        Command::Login { forget } => {
+            let missing =
+                || CliError::Usage("name the gate: portcullis login --url URL".to_owned());
+            let url = cli.url.as_deref().ok_or_else(missing)?;
+            login::run(url, *forget, printer, err).await?;
+        }
         Command::Explain { id } => explain::run(&gate, id, printer).await?,
         Command::Block(command) => block::run(&gate, command, printer).await?,
         Command::Key(command) => key::run(&gate, command, printer).await?,
         Command::Client(command) => client::run(&gate, command, printer).await?,
         Command::User(command) => user::run(&gate, command, printer).await?,
+        Command::Trust(command) => trust::run(&gate, command, printer).await?,
+        Command::Scope(command) => scope::run(&gate, command, printer).await?,
         Command::Ip(command) => address::run(&gate, command, printer).await?,
         Command::Audit(command) => return ledger::run(&gate, command, printer).await,
         later => return Err(CliError::NotAvailable(later.name())),

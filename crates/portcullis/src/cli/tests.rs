@@ -317,9 +317,7 @@ async fn without_a_gate_the_way_to_start_one_is_said() {
 #[tokio::test]
 async fn commands_of_later_features_are_refused() {
     for words in [
-        &["client", "create", "--name", "x", "--grant", "client_credentials"][..],
-        &["user", "create", "--email", "a@b"],
-        &["cert", "issue", "--client", "x"],
+        &["cert", "issue", "--client", "x"][..],
         &["ca", "export"],
         &["alert", "list"],
         &["scan", "."],
@@ -327,17 +325,147 @@ async fn commands_of_later_features_are_refused() {
         &["replay"],
         &["backup"],
         &["restore", "x"],
-        &["login"],
         &["doctor"],
         &["key", "rotate", "x"],
         &["audit", "export"],
         &["audit", "receipt", "x"],
-        &["--url", "https://x", "key", "list"],
     ] {
         let (exit, out, err) = alone(words).await;
         assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{words:?}");
         assert!(err.contains("not_available: "), "{words:?}: {err}");
     }
+}
+
+#[tokio::test]
+async fn a_token_is_not_sent_just_anywhere() {
+    for words in [
+        &["--url", "http://gate.example", "key", "list"][..],
+        &["--url", "https://gate.example/api", "key", "list"],
+        &["login", "--url", "http://gate.example"],
+        &["login"],
+        &["--url", "https://gate.example", "audit", "verify"],
+    ] {
+        let (exit, out, err) = alone(words).await;
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{words:?}");
+        assert!(err.starts_with("error: "), "{words:?}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn clients() {
+    let created = json!({ "client_id": "c1", "client_secret": "pcs_x" });
+    let body = json!({
+        "name": "n", "grants": ["client_credentials"], "redirect_uris": [],
+        "post_logout_redirect_uris": [], "scopes": ["a", "b"], "resources": [], "auth": null,
+        "profile": "standard", "pkce": "required", "token_format": "jwt", "consent": true,
+        "jwks": null, "jwks_uri": null, "dpop": false, "backchannel_logout_uri": null,
+    });
+    check(
+        &["client", "create", "--name", "n", "--grant", "client_credentials", "--scope", "a b"],
+        exchange("POST /api/v1/clients", body, created),
+        "client_secret  pcs_x",
+    )
+    .await;
+    let client = json!({ "client_id": "c1", "name": "n", "grants": ["client_credentials"] });
+    check(
+        &["client", "list"],
+        exchange(
+            "GET /api/v1/clients?limit=1000",
+            Value::Null,
+            json!({ "clients": [client.clone()], "next": null }),
+        ),
+        "c1         n",
+    )
+    .await;
+    check(
+        &["client", "show", "https://x"],
+        exchange("GET /api/v1/clients/https%3A%2F%2Fx", Value::Null, client),
+        "grants         client_credentials",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn accounts() {
+    let made = json!({ "id": "u1", "setup_url": "http://x/setup#s" });
+    let body = json!({ "email": "a@b", "name": null, "roles": ["auditor"] });
+    check(
+        &["user", "create", "--email", "a@b", "--role", "auditor"],
+        exchange("POST /api/v1/users", body, made),
+        "http://x/setup#s",
+    )
+    .await;
+    let user = json!({ "id": "u1", "roles": ["auditor", "ops"] });
+    check(
+        &["user", "roles", "u1", "--role", "auditor", "--role", "ops"],
+        exchange("POST /api/v1/users/u1/roles", json!({ "roles": ["auditor", "ops"] }), user),
+        "the account u1 has the roles auditor ops; it must sign in again",
+    )
+    .await;
+    let user = json!({ "id": "u1", "roles": [] });
+    check(
+        &["user", "roles", "u1"],
+        exchange("POST /api/v1/users/u1/roles", json!({ "roles": [] }), user),
+        "the account u1 has no role",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn trust_and_words() {
+    let rule = json!({ "id": "t1", "issuer": "https://ci", "subject": "repo:a/*", "client": "c1" });
+    let body = json!({
+        "name": "CI", "issuer": "https://ci", "jwks_uri": null, "subject": "repo:a/*",
+        "audience": null, "claims": { "ref": "refs/heads/main" }, "client": "c1",
+        "scopes": ["deploy"],
+    });
+    let words = ["trust", "put", "--name", "CI", "--issuer", "https://ci", "--subject", "repo:a/*"];
+    let rest = ["--client", "c1", "--scope", "deploy", "--claim", "ref=refs/heads/main"];
+    check(
+        &[&words[..], &rest[..]].concat(),
+        exchange("POST /api/v1/trust", body, rule.clone()),
+        "tokens of https://ci whose subject is repo:a/* become the client c1",
+    )
+    .await;
+    check(
+        &["trust", "list"],
+        exchange("GET /api/v1/trust", Value::Null, json!({ "rules": [rule], "next": null })),
+        "t1",
+    )
+    .await;
+    check(
+        &["trust", "remove", "t1"],
+        exchange("DELETE /api/v1/trust/t1", Value::Null, json!({ "id": "t1" })),
+        "the rule t1 is removed",
+    )
+    .await;
+    let scope = json!({ "name": "orders:read", "description": "See orders", "origin": "admin" });
+    check(
+        &["scope", "set", "orders:read", "See orders"],
+        exchange(
+            "POST /api/v1/scopes",
+            json!({ "name": "orders:read", "description": "See orders" }),
+            scope.clone(),
+        ),
+        "orders:read means: See orders",
+    )
+    .await;
+    check(
+        &["scope", "list"],
+        exchange("GET /api/v1/scopes", Value::Null, json!({ "scopes": [scope], "next": null })),
+        "See orders",
+    )
+    .await;
+    check(
+        &["scope", "remove", "orders:read"],
+        exchange(
+            "DELETE /api/v1/scopes/orders%3Aread",
+            Value::Null,
+            json!({ "name": "orders:read" }),
+        ),
+        "the words of orders:read are removed",
+    )
+    .await;
 }
 
 #[test]
@@ -349,6 +477,8 @@ fn what_cannot_be_typed() {
         &["ip", "allow", "1.2.3.4", "--list", "x"],
         &["ip", "allow", "1.2.3.4", "--list", "x", "--for", "0s"],
         &["block"],
+        &["trust", "put", "--name", "x"],
+        &["scope", "set", "x"],
         &["block", "subject"],
         &["audit", "tail", "-n", "0"],
         &["audit", "tail", "--filter", "path=/x"],

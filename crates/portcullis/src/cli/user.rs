@@ -45,6 +45,15 @@ pub(super) async fn run(
             let made = gate.post(&at(id, "/setup"), &json!({})).await?;
             Ok(printer.result(&made, &linked(&made))?)
         }
+        UserCommand::Roles { id, roles } => {
+            let user = gate.post(&at(id, "/roles"), &json!({ "roles": roles })).await?;
+            let held = show(user.get("roles"));
+            let text = match held.is_empty() {
+                true => format!("the account {id} has no role"),
+                false => format!("the account {id} has the roles {held}"),
+            };
+            Ok(printer.result(&user, &format!("{text}; it must sign in again"))?)
+        }
         UserCommand::Disable { id } => {
             let user = gate.post(&at(id, "/disable"), &json!({})).await?;
             let text = format!("the account {id} is closed; its sessions and tokens are dead");
