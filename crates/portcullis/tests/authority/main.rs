@@ -2,8 +2,12 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod code;
+mod fapi;
 mod machines;
 mod mcp;
 mod openid;
 mod others;
+mod rules_requests;
+mod rules_stage;
+mod rules_tokens;
 mod setup;

@@ -1,8 +1,9 @@
 //! What attacks on the authority share: a gate with two resources, clients, codes, and requests that say what an
 //! attacker wants them to say.
 
+use base::{Clock as _, SystemClock};
 use serde_json::{Value, json};
-use testkit::{Gate, Person, Response, Upstream, encode, parameter};
+use testkit::{Gate, Key, Person, Response, Upstream, encode, parameter};
 
 /// RFC 7636 Appendix B.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -69,6 +70,20 @@ pub(crate) fn robot(gate: &Gate, scopes: &[&str], args: &[&str]) -> App {
     all.extend(scopes);
     all.extend(args);
     client(gate, "Robot", &all)
+}
+
+/// A client that signs with this key.
+pub(crate) fn with_key(gate: &Gate, key: &Key, args: &[&str]) -> App {
+    let path = gate.folder().join("client.jwks");
+    std::fs::write(&path, testkit::jose::key_set([key]).to_string()).expect("a file");
+    let path = path.display().to_string();
+    let own = ["--auth", "private_key_jwt", "--jwks", &path];
+    client(gate, "Signer", &[&own, args].concat())
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    SystemClock::new().now().seconds()
 }
 
 /// Pairs with some of them replaced; an empty value takes one out.

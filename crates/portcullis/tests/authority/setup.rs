@@ -1,5 +1,6 @@
 //! What these tests share: a gate whose route asks for tokens of `self`, clients, and people who answer scripts.
 
+use base::{Clock, SystemClock};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -173,4 +174,9 @@ pub(crate) fn answer(question: &Value, person: &mut Person) -> Value {
 pub(crate) fn files(folder: &std::path::Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").flatten().map(|it| it.path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    SystemClock::new().now().seconds()
 }

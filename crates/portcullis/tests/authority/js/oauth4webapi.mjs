@@ -146,7 +146,7 @@ const flows = {
   async refresh() {
     const { tokens: first } = await code();
     const [second, same] = [await renew(first.refresh_token), await renew(first.refresh_token)];
-    return { first, second, same, third: await renew(second.refresh_token) };
+    return { first, second, same, third: await renew(second.refresh_token ?? first.refresh_token) };
   },
 
   async end() {
