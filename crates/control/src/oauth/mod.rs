@@ -15,6 +15,7 @@ mod form;
 mod logout;
 mod machine;
 mod person;
+mod register;
 mod userinfo;
 
 pub(crate) use form::Tagged;
@@ -82,5 +83,6 @@ pub(crate) fn routes(issuer: Issuer) -> Router {
         .merge(device::routes())
         .merge(userinfo::routes())
         .merge(logout::routes())
+        .merge(register::routes())
        .with_state(issuer)
 }
