@@ -111,6 +111,7 @@ fn shown(
                     name: view.client.name,
                     host: None,
                     unverified: !view.client.registered,
+                    local: view.client.local,
                 },
                 account: view.email,
                 code: view.user_code,

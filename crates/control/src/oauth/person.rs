@@ -198,6 +198,7 @@ fn client(view: &authority::oauth::ClientView) -> ClientView {
         name: view.name.clone(),
         host: Some(view.host.clone()),
         unverified: !view.registered,
+        local: view.local,
     }
 }
 

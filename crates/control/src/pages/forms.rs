@@ -14,6 +14,8 @@ pub(crate) struct ClientView {
     pub(crate) host: Option<String>,
     /// It made itself known; nobody here has looked at it.
     pub(crate) unverified: bool,
+    /// It is a program on the person's own device.
+    pub(crate) local: bool,
 }
 
 /// A scope in words.
