@@ -170,10 +170,11 @@ pub(super) async fn changed(
 pub(super) async fn tick(oauth: Arc<OAuth>, state: Arc<State>) {
     tokio::spawn(Arc::clone(&oauth).deliver_logouts());
     loop {
-        tokio::time::sleep(TICK).await;
+        // WHY at once: the start made the keys that are cheap only, and RSA is on offer as well.
         if let Err(error) = oauth.tick().await {
             tracing::warn!(%error, "signing keys cannot be moved on");
         }
         hand_over_keys(&oauth, &state);
+        tokio::time::sleep(TICK).await;
     }
 }
