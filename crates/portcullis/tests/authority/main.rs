@@ -7,6 +7,7 @@ mod machines;
 mod mcp;
 mod openid;
 mod others;
+mod rules_outside;
 mod rules_requests;
 mod rules_stage;
 mod rules_tokens;
