@@ -1,6 +1,11 @@
 //! A gate that is administered from elsewhere: signing in from the command line, the first administrator, TLS and an
 //! address of its own for the API, and what `explain` says of OAuth requests.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod explain;
 mod first;
