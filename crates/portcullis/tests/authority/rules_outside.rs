@@ -69,6 +69,7 @@ fn ssrf_through_the_jwks_uri_of_a_client() {
     let (gate, _up) = gate("");
     let inside = Inside::listen();
     let key = Key::generate(Algorithm::Es256, "k1");
+    let mut asked = 0;
     for url in inside.urls() {
         let args = [
             "client",
@@ -81,12 +82,12 @@ fn ssrf_through_the_jwks_uri_of_a_client() {
             "private_key_jwt",
             "--jwks-uri",
             &url,
-            "--json",
         ];
         let made = gate.cli(&args);
         if made.code != 0 {
             continue;
         }
+        asked += 1;
         let made = made.json();
         let claims = json!({"iss": made["client_id"], "sub": made["client_id"], "aud": gate.control(),
             "exp": now() + 60, "jti": "1"});
@@ -101,6 +102,7 @@ fn ssrf_through_the_jwks_uri_of_a_client() {
             "{url}"
         );
     }
+    assert!(asked >= 8, "{asked}");
     inside.nobody_came("jwks_uri");
 }
 
@@ -182,13 +184,12 @@ fn ssrf_through_the_logout_uri_of_a_client() {
             "openid",
             "--backchannel-logout-uri",
             url,
-            "--json",
         ]);
         if made.code == 0 {
             apps.push(App { id: text(&made.json(), "client_id"), secret: None });
         }
     }
-    assert!(!apps.is_empty());
+    assert!(apps.len() >= 4, "{}", apps.len());
     for app in &apps {
         person.authorize(&request_url(&gate, app, &[("scope", "openid")]));
     }
