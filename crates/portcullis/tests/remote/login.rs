@@ -2,6 +2,7 @@
 
 use crate::setup::{Home, ROUTE, person};
 use serde_json::Value;
+use std::time::Duration;
 use testkit::{Authority, Gate};
 
 /// The code of a refusal on standard error.
@@ -101,4 +102,15 @@ fn over_tls_with_an_address_of_its_own() {
     // Whom this machine does not trust gets nothing.
     let refused = Home::new().run(&["login", "--url", &own]);
     assert_eq!(refused.code, 1, "{refused:?}");
+    // Another certificate is taken up while the gate runs.
+    let next = tempfile::tempdir().expect("a folder");
+    let (fresh_cert, fresh_key) = Authority::new().write(next.path(), "control", &["localhost"]);
+    for (from, to) in [(fresh_key, key), (fresh_cert, cert)] {
+        std::fs::rename(from, to).expect("it is replaced");
+    }
+    let home = Home::new().trusting(next.path().join("ca.pem"));
+    testkit::wait::until(Duration::from_secs(10), "the new certificate", || {
+        // The authority is not at the administrators' address, and says so: TLS is fine.
+        home.run(&["login", "--url", &gate.control()]).stderr.contains("404")
+    });
 }
