@@ -1,6 +1,11 @@
 //! Attempts to walk around the gate, each a test of the running binary over the network. A test is named after what
 //! an attacker would win; it passes while he does not.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod authority_nodes;
 #[expect(dead_code, reason = "the tests of rules use the rest")]

@@ -1,11 +1,12 @@
 //! Rules about what the authority may be made to ask, to keep or to tell: one test a rule.
 
 use crate::rules_stage::*;
+use base::{Clock as _, SystemClock};
 use serde_json::json;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testkit::{Algorithm, Gate, Key, Landing, Person, RawClient, Response, encode, get};
 
 /// A port inside, of which every connection is counted.
@@ -261,15 +262,16 @@ fn nobody_learns_who_has_an_account() {
     let closed = Person::new(&gate, "Bob");
     gate.done(&["user", "disable", closed.id()]);
     gate.done(&["user", "create", "--email", "waiting@example.com"]);
+    let clock = SystemClock::new();
     let ask = |email: &str, password: &str| {
         let mut browser = testkit::Browser::new(&gate.control());
         let Landing::Page(page) = browser.open(&(gate.control() + "/login")) else {
             panic!("elsewhere")
         };
         let form = page.form().expect("a form").with("email", email).with("password", password);
-        let start = Instant::now();
+        let start = clock.monotonic();
         let answer = browser.once("POST", &(gate.control() + "/login"), &encode(&form.fields));
-        (answer, start.elapsed())
+        (answer, clock.monotonic().since(start))
     };
     let alike = |answer: &Response, email: &str| {
         let text = answer.text().replace(email, "EMAIL");
@@ -341,7 +343,7 @@ fn strangers_fill_neither_ledger_nor_store() {
     let (gate, _up) = gate("");
     let app = shop(&gate, &["--public", "--grant", "device_code", "--grant", "authorization_code"]);
     let size = |name: &str| {
-        let all = crate::setup::files(&gate.data());
+        let all = crate::setup::files(gate.data());
         let of = all.iter().filter(|it| it.to_string_lossy().contains(name));
         of.map(|it| std::fs::metadata(it).map_or(0, |it| it.len())).sum::<u64>()
     };
