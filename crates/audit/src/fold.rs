@@ -44,6 +44,11 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
+    /// One whose first second is that of `now`, so that the first look at the clock ends no flood.
+    pub(crate) fn at(now: UnixMs) -> Self {
+        Self { second: now.0.div_euclid(WINDOW_MS), ..Self::default() }
+    }
+
     /// Whether [`Folder::flush`] has something to give, now or later.
     pub(crate) fn any(&self) -> bool {
         self.seen.values().any(|it| it.count > 0)

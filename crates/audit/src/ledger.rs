@@ -117,12 +117,12 @@ impl Ledger {
         let shared = Arc::new(Shared::new(shards + 1, ring));
         let writer = Writer {
             shared: Arc::clone(&shared),
+            folder: Folder::at(clock.now()),
             clock,
             node,
             quotas,
             log,
             batch,
-            folder: Folder::default(),
             gaps: Gaps::new(),
             marks: Marks::default(),
             waiting: Vec::new(),
