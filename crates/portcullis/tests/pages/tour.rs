@@ -6,9 +6,10 @@ use testkit::{Gate, Person, WebDriver, request};
 
 /// A name as long as names may be, in one word.
 const LONG: &str = "Internationalisierungsarbeitsgruppenverwaltungsanwendungsbetriebsgesellschaftsoberflächenschnittst";
-/// Names that are read from right to left; the second tries to turn round what stands behind it.
+/// Scopes of a client that asks for a lot; none has words.
+const SCOPES: usize = 12;
+/// A name that is read from right to left.
 const HEBREW: &str = "לוח ההזמנות של צפון";
-const TURNED: &str = "Shop \u{202E}elgoog";
 
 /// A page in a state.
 pub(crate) struct Sight {
@@ -103,24 +104,35 @@ fn strangers(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
     browser.fill("#password", "four words are long enough");
     browser.click("button");
     let host = format!("{}.example.com", "a-very-long-name-of-a-host".repeat(2));
-    let long = stage.client_at(LONG, &format!("https://{host}/callback"), &[]);
     let back = format!("https://{host}/callback");
-    let url = stage.authorize(&long, &[("redirect_uri", &back), ("login_hint", &email)]);
+    let many: Vec<String> =
+        (0..SCOPES).map(|number| format!("resource-{number}:administer-everything")).collect();
+    let mut scopes = vec!["--scope"];
+    scopes.extend(many.iter().map(String::as_str));
+    let long = stage.client_at(LONG, &back, &scopes);
+    let scope = format!("openid {}", many.join(" "));
+    let wanted = [("redirect_uri", &*back), ("login_hint", &*email), ("scope", &*scope)];
+    let url = stage.authorize(&long, &wanted);
     browser.open(&url);
     at("sign-in-long", "Sign in", PHONE);
     browser.fill("#password", "four words are long enough");
     browser.click("button");
     at("consent-long", "Allow Internationalisierung", PHONE);
-    for (name, of) in [("consent-right-to-left", HEBREW), ("consent-turned", TURNED)] {
-        let made = register(&stage.gate, of, &stage.callback());
-        let Some(client) = made else { continue };
-        browser.open(&stage.authorize(&client, &[("authorization_details", &details())]));
-        at(name, "Allow", BOTH);
-    }
+    let right_to_left = stage.client(HEBREW);
+    browser.open(&stage.authorize(&right_to_left, &[]));
+    at("consent-right-to-left", "Allow", PHONE);
+    let stranger = register(&stage.gate, "Budget helper", &back);
+    let (scope, details) = ("openid email offline_access", details());
+    let wanted = [("redirect_uri", &*back), ("scope", scope), ("authorization_details", &*details)];
+    browser.open(&stage.authorize(&stranger, &wanted));
+    assert_eq!(browser.text("h1"), "Allow Budget helper?", "{}", browser.text("main"));
+    assert!(browser.text(".note").contains("Nobody here has checked"), "{}", browser.text("main"));
+    assert!(browser.text(".facts").contains("DE02100100109307118603"), "{}", browser.text("main"));
+    at("consent-stranger", "Allow Budget helper?", BOTH);
 }
 
-/// A client that made itself known (RFC 7591); none where the authority does not take such a name.
-fn register(gate: &Gate, name: &str, back: &str) -> Option<String> {
+/// A client that made itself known (RFC 7591).
+fn register(gate: &Gate, name: &str, back: &str) -> String {
     let body = json!({
         "client_name": name,
         "redirect_uris": [back],
@@ -131,7 +143,8 @@ fn register(gate: &Gate, name: &str, back: &str) -> Option<String> {
     let kind = ("content-type", "application/json");
     let url = gate.control() + "/oauth/register";
     let answer = request("POST", &url, &[kind], body.to_string().as_bytes());
-    answer.json()["client_id"].as_str().map(str::to_owned)
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer.json()["client_id"].as_str().expect("an id").to_owned()
 }
 
 /// RFC 9396 §2, an order to pay, with members that are hard to show.
