@@ -1,4 +1,4 @@
-//! One entry for every chore of the project: `cargo xtask test | lint | tidy | errors | bench | screens | soak`.
+//! One entry for every chore of the project: `cargo xtask test | lint | tidy | errors | bench | mutants | screens | soak`.
 //!
 //! Owns: what has to be on the machine, what has to be run, and the rules that no compiler knows. Never
 //! does: anything that the product does. Each command runs on a machine where only Rust was installed, and
@@ -7,6 +7,7 @@
 mod bench;
 mod errors;
 mod lint;
+mod mutants;
 mod parts;
 mod screens;
 mod soak;
@@ -26,6 +27,7 @@ usage: cargo xtask COMMAND
   errors                  write docs/errors.md from the table of codes
   bench [NAME…]           measure against nginx, HAProxy and Envoy; prints Markdown
   bench-authority         measure the authority against oidc-provider; prints Markdown
+  mutants [--list] [NAME…]  break one rule at a time in a copy, and see which test notices
   screens                 take pictures of the pages into docs/screens
   soak [--short] [--tests] [--list] [NAME…]
                           the long tests: fuzzing, crashes, slow peers (--tests: without fuzzing); ends with one
@@ -53,6 +55,7 @@ fn run(command: &str, args: &[String]) -> Result<()> {
         "errors" => errors::write(),
         "bench" => bench::run(args),
         "bench-authority" => bench::authority::run(args),
+        "mutants" => mutants::run(args),
         "screens" => screens::run(args),
         "soak" => soak::run(args),
         "" | "help" | "--help" | "-h" => {

@@ -62,8 +62,11 @@ const NODE_PACKAGES: &[(&str, &str)] = &[
 ];
 
 /// What the tests need from PyPI: the module that is imported, and what pip installs for it.
-const PYTHON_PACKAGES: &[(&str, &str)] =
-    &[("authlib", "authlib>=1.6,<2"), ("requests", "requests>=2.32,<3")];
+const PYTHON_PACKAGES: &[(&str, &str)] = &[
+    ("authlib", "authlib>=1.6,<2"),
+    ("requests", "requests>=2.32,<3"),
+    ("mechanize", "mechanize>=0.4,<0.5"),
+];
 
 /// The folder that holds what npm and pip installed.
 pub(crate) fn folder() -> PathBuf {
