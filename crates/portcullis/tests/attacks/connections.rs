@@ -199,7 +199,8 @@ fn a_request_leaves_no_trace_by_hanging_up() {
         _ => Answer::with(200, &[], &vec![b'x'; 8 * 1024 * 1024]),
     });
     let gate = gate(&format!("{H2C}timeouts = {{ body = \"2s\" }}"), &up);
-    let mut paths = Vec::new();
+    // A reset at once may take the request away before it is read: then there is nothing to record.
+    let (mut paths, mut perhaps) = (Vec::new(), Vec::new());
     for (number, (lines, body, last, pause)) in [
         ("", "", "silent", 0),
         ("", "", "silent", 50),
@@ -224,7 +225,7 @@ fn a_request_leaves_no_trace_by_hanging_up() {
                 abort(client.stream());
             }
             drop(client);
-            paths.push(path);
+            if hard && pause == 0 { &mut perhaps } else { &mut paths }.push(path);
         }
     }
     for (number, (last, pause)) in
@@ -244,7 +245,7 @@ fn a_request_leaves_no_trace_by_hanging_up() {
                 wait::pause(Duration::from_millis(50));
             }
             drop(frames);
-            paths.push(path);
+            if how == "aborted" && pause == 0 { &mut perhaps } else { &mut paths }.push(path);
         }
     }
     let count = |path: &str| {
@@ -257,6 +258,9 @@ fn a_request_leaves_no_trace_by_hanging_up() {
     }
     for path in &paths {
         assert_eq!(count(path), 1, "{path}");
+    }
+    for path in &perhaps {
+        assert!(count(path) <= 1, "{path}");
     }
 }
 
