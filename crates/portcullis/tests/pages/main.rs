@@ -3,6 +3,7 @@
 
 mod flows;
 mod keyboard;
+mod plain;
 mod policy;
 mod sights;
 mod stage;
