@@ -3,8 +3,9 @@
 //!
 //! The plan: `{"address", "connections", "seconds", "rate", "work": {"kind": …}}`. Kinds: `same` (one request, sent
 //! again and again), `refresh` (each connection uses the token that the last answer gave), `code` (each connection asks
-//! for a code in a session where consent is remembered, and redeems it; one of these counts one). Prints one JSON line:
-//! requests, errors, seconds, and percentiles in microseconds, counted from when a request was due.
+//! for a code in a session where consent is remembered, and redeems it; one of these counts one), `ask` (asks for codes
+//! only, and prints them), `redeem` (redeems the codes of the plan, and ends when there are no more). Prints one JSON
+//! line: requests, errors, seconds, and percentiles in microseconds, counted from when a request was due.
 
 use anyhow::{Context, Result, bail};
 use base::{Clock, SystemClock};
@@ -21,6 +22,10 @@ enum Work {
     Refresh(String, String),
     /// The authorization request, the session's cookie, and the rest of the token request.
     Code(Vec<u8>, String),
+    /// The authorization request.
+    Ask(Vec<u8>),
+    /// The codes of this connection, and the rest of the token request.
+    Redeem(Vec<String>, String),
 }
 
 #[derive(Default)]
@@ -28,6 +33,9 @@ struct Seen {
     latencies: Vec<u64>,
     errors: u64,
     last: String,
+    codes: Vec<String>,
+    /// When the last answer came, in nanoseconds of the clock.
+    end: u64,
 }
 
 fn main() -> Result<()> {
@@ -55,6 +63,13 @@ fn main() -> Result<()> {
                 Work::Refresh(text(work, "client_id")?, token.to_owned())
             }
             "code" => Work::Code(text(work, "request")?.into_bytes(), text(work, "redeem")?),
+            "ask" => Work::Ask(text(work, "request")?.into_bytes()),
+            "redeem" => {
+                let codes = work.get("codes").and_then(Value::as_array).context("codes")?;
+                let (own, each) = (usize::try_from(index)?, usize::try_from(connections)?);
+                let codes = codes.iter().skip(own).step_by(each).filter_map(Value::as_str);
+                Work::Redeem(codes.map(str::to_owned).collect(), text(work, "redeem")?)
+            }
             other => bail!("there is no work {other:?}"),
         });
     }
@@ -77,7 +92,7 @@ fn main() -> Result<()> {
             Err(_) => bail!("a connection could not be made"),
         }
     }
-    println!("{}", report(all, seconds));
+    println!("{}", report(all, start));
     Ok(())
 }
 
@@ -99,8 +114,12 @@ fn connection(
             wait::pause(Duration::from_nanos(due - now));
         }
         let from = if every == 0 { clock.monotonic().0 } else { due };
-        match one(&mut client, &mut work) {
-            Ok(()) => seen.latencies.push(clock.monotonic().0.saturating_sub(from)),
+        match one(&mut client, &mut work, &mut seen.codes) {
+            Ok(true) => {
+                seen.end = clock.monotonic().0;
+                seen.latencies.push(seen.end.saturating_sub(from));
+            }
+            Ok(false) => return seen,
             Err(why) => {
                 seen.errors += 1;
                 seen.last = why;
@@ -130,12 +149,26 @@ fn form(path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn one(client: &mut RawClient, work: &mut Work) -> Result<(), String> {
+/// Asks for a code.
+fn ask(client: &mut RawClient, request: &[u8]) -> Result<String, String> {
+    let response = exchange(client, request)?;
+    let location = response.header("location").unwrap_or_default();
+    let code = location.split(['?', '&']).find_map(|part| part.strip_prefix("code="));
+    Ok(code.ok_or_else(|| format!("no code: {} {location}", response.status))?.to_owned())
+}
+
+/// Sends a request that is to be answered with 200.
+fn good(client: &mut RawClient, request: &[u8]) -> Result<(), String> {
+    match exchange(client, request)? {
+        response if response.status == 200 => Ok(()),
+        response => Err(format!("status {}", response.status)),
+    }
+}
+
+/// One unit of work; `false` when there is no more.
+fn one(client: &mut RawClient, work: &mut Work, codes: &mut Vec<String>) -> Result<bool, String> {
     match work {
-        Work::Same(request) => match exchange(client, request)? {
-            response if response.status == 200 => Ok(()),
-            response => Err(format!("status {}", response.status)),
-        },
+        Work::Same(request) => good(client, request)?,
         Work::Refresh(id, token) => {
             let body = format!("grant_type=refresh_token&client_id={id}&refresh_token={token}");
             let response = exchange(client, &form("/oauth/token", &body))?;
@@ -143,25 +176,24 @@ fn one(client: &mut RawClient, work: &mut Work) -> Result<(), String> {
                 serde_json::from_str(&response.text()).map_err(|error| error.to_string())?;
             let next = answer.get("refresh_token").and_then(Value::as_str);
             *token = next.ok_or_else(|| format!("no token: {answer}"))?.to_owned();
-            Ok(())
         }
         Work::Code(request, redeem) => {
-            let response = exchange(client, request)?;
-            let location = response.header("location").unwrap_or_default();
-            let code = location
-                .split(['?', '&'])
-                .find_map(|part| part.strip_prefix("code="))
-                .ok_or_else(|| format!("no code: {} {location}", response.status))?;
-            let body = format!("{redeem}&code={code}");
-            match exchange(client, &form("/oauth/token", &body))? {
-                response if response.status == 200 => Ok(()),
-                response => Err(format!("status {}", response.status)),
-            }
+            let code = ask(client, request)?;
+            good(client, &form("/oauth/token", &format!("{redeem}&code={code}")))?;
+        }
+        Work::Ask(request) => codes.push(ask(client, request)?),
+        Work::Redeem(left, redeem) => {
+            let Some(code) = left.pop() else { return Ok(false) };
+            good(client, &form("/oauth/token", &format!("{redeem}&code={code}")))?;
         }
     }
+    Ok(true)
 }
 
-fn report(seen: Vec<Seen>, seconds: u64) -> Value {
+fn report(mut seen: Vec<Seen>, start: u64) -> Value {
+    let codes: Vec<String> = seen.iter_mut().flat_map(|seen| seen.codes.drain(..)).collect();
+    let end = seen.iter().map(|seen| seen.end).max().unwrap_or(start);
+    let seconds = end.saturating_sub(start) as f64 / 1e9;
     let errors: u64 = seen.iter().map(|seen| seen.errors).sum();
     let last = seen.iter().map(|seen| seen.last.clone()).find(|it| !it.is_empty());
     let mut all: Vec<u64> = seen.into_iter().flat_map(|seen| seen.latencies).collect();
@@ -172,7 +204,7 @@ fn report(seen: Vec<Seen>, seconds: u64) -> Value {
         all.get(rank.saturating_sub(1)).copied().unwrap_or(0) / 1000
     };
     json!({
-        "requests": all.len(), "errors": errors, "error": last, "seconds": seconds,
+        "requests": all.len(), "errors": errors, "error": last, "seconds": seconds, "codes": codes,
         "p50_us": at(0.5), "p99_us": at(0.99),
     })
 }

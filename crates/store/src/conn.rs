@@ -12,12 +12,8 @@ use sqlx::{PgConnection, Postgres, Row as _, Sqlite, SqliteConnection, Transacti
 
 /// A connection, or a transaction on one.
 pub(crate) enum Conn {
-    /// The one that writes.
-    SqliteWriter(SqliteConnection),
-    /// One that reads.
-    SqliteReader(PoolConnection<Sqlite>),
-    /// A transaction that reads.
-    SqliteRead(Transaction<'static, Sqlite>),
+    /// The one that writes, or one that reads.
+    Sqlite(SqliteConnection),
     /// One that reads.
     PostgresReader(PoolConnection<Postgres>),
     /// A transaction.
@@ -99,16 +95,14 @@ impl Conn {
     /// Which engine this is.
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
-            Self::SqliteWriter(_) | Self::SqliteReader(_) | Self::SqliteRead(_) => Dialect::Sqlite,
+            Self::Sqlite(_) => Dialect::Sqlite,
             Self::PostgresReader(_) | Self::Postgres(_) => Dialect::Postgres,
         }
     }
 
     fn side(&mut self) -> Side<'_> {
         match self {
-            Self::SqliteWriter(it) => Side::Sqlite(it),
-            Self::SqliteReader(it) => Side::Sqlite(it),
-            Self::SqliteRead(it) => Side::Sqlite(it),
+            Self::Sqlite(it) => Side::Sqlite(it),
             Self::PostgresReader(it) => Side::Postgres(it),
             Self::Postgres(it) => Side::Postgres(it),
         }

@@ -54,7 +54,23 @@ macro_rules! sweeping {
         }
     };
 }
-pub(crate) use {locking, sweeping};
+/// Statements without an answer that go to the database in one call; they share one list of arguments. At PostgreSQL
+/// all see the rows as they were before, so none may touch a row that another has touched.
+macro_rules! together {
+    ($first:expr, $last:expr) => {
+        $crate::dialect::Both {
+            sqlite: concat!($first, "; ", $last),
+            postgres: concat!("WITH first AS (", $first, ") ", $last),
+        }
+    };
+    ($first:expr, $second:expr, $last:expr) => {
+        $crate::dialect::Both {
+            sqlite: concat!($first, "; ", $second, "; ", $last),
+            postgres: concat!("WITH first AS (", $first, "), second AS (", $second, ") ", $last),
+        }
+    };
+}
+pub(crate) use {locking, sweeping, together};
 
 /// The channel on which PostgreSQL announces changes.
 pub(crate) const CHANNEL: &str = "portcullis_feed";

@@ -24,6 +24,7 @@ mod migrate;
 mod oauth;
 mod open;
 mod outbox;
+mod readers;
 mod rows;
 mod sealed;
 mod signals;

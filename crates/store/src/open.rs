@@ -4,13 +4,14 @@ use crate::conn::Conn;
 use crate::dialect::{CHANNEL, Dialect, postgres_options, sqlite_options};
 use crate::error::{OpenError, port};
 use crate::migrate;
+use crate::readers::Readers;
 use crate::signals::Signals;
 use crate::writer::{self, Job, QUEUE, Work};
 use authority::{Answer, PortError};
 use base::{Secret, UnixMs};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgListener};
-use sqlx::{ConnectOptions, PgPool, SqlitePool};
+use sqlx::{ConnectOptions, PgPool};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -19,8 +20,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 
-/// Connections that read at SQLite. Listings and the follower; a few suffice on any machine.
-const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL. Its default allows 100 in all, for perhaps eight nodes.
 const POSTGRES_CONNECTIONS: u32 = 10;
 /// How long a caller waits for a free connection, or for a server that is starting.
@@ -67,7 +66,7 @@ struct Inner {
 }
 
 enum Engine {
-    Sqlite { readers: SqlitePool, writer: Writer },
+    Sqlite { readers: Readers, writer: Writer },
     Postgres { pool: PgPool, listener: AbortHandle },
 }
 
@@ -161,15 +160,13 @@ impl Store {
     pub(crate) fn read<T: Send + 'static>(&self, work: Work<T>) -> Answer<'_, T> {
         Box::pin(async move {
             let reading = async {
-                let mut conn = match &self.0.engine {
-                    Engine::Sqlite { readers, .. } => {
-                        Conn::SqliteReader(readers.acquire().await.map_err(port)?)
-                    }
+                match &self.0.engine {
+                    Engine::Sqlite { readers, .. } => readers.read(work).await,
                     Engine::Postgres { pool, .. } => {
-                        Conn::PostgresReader(pool.acquire().await.map_err(port)?)
+                        let conn = pool.acquire().await.map_err(port)?;
+                        work(&mut Conn::PostgresReader(conn)).await
                     }
-                };
-                work(&mut conn).await
+                }
             };
             let slow = |_| PortError::Unavailable(format!("no answer within {READ:?}"));
             tokio::time::timeout(READ, reading).await.map_err(slow)?
@@ -179,9 +176,7 @@ impl Store {
     /// A transaction in which all reads see the same moment.
     pub(crate) async fn one_moment(&self) -> Result<Conn, PortError> {
         match &self.0.engine {
-            Engine::Sqlite { readers, .. } => {
-                Ok(Conn::SqliteRead(readers.begin().await.map_err(port)?))
-            }
+            Engine::Sqlite { readers, .. } => readers.one_moment().await,
             Engine::Postgres { pool, .. } => {
                 let mut conn = Conn::Postgres(pool.begin().await.map_err(port)?);
                 conn.script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
@@ -201,16 +196,11 @@ async fn open_sqlite(path: &Path, now: UnixMs, signals: Arc<Signals>) -> Result<
         .open(path)
         .map_err(|e| OpenError::File { path: path.to_owned(), problem: e.to_string() })?;
     let options = sqlite_options(path);
-    let mut conn = Conn::SqliteWriter(options.connect().await.map_err(port)?);
+    let mut conn = Conn::Sqlite(options.connect().await.map_err(port)?);
     conn.script(Dialect::Sqlite.begin_migration()).await?;
     migrate::run(&mut conn, now).await?;
     conn.script("COMMIT").await?;
-    let readers = PoolOptions::new()
-        .max_connections(SQLITE_READERS)
-        .acquire_timeout(ACQUIRE)
-        .connect_with(options.pragma("query_only", "ON"))
-        .await
-        .map_err(port)?;
+    let readers = Readers::open(options.pragma("query_only", "ON")).await?;
     let (writer, queue) = mpsc::channel(QUEUE);
     let task = tokio::spawn(writer::run(conn, queue, signals));
     Ok(Engine::Sqlite { readers, writer: Mutex::new(Some((writer, task))) })

@@ -33,6 +33,28 @@ const OTHERS: &str = "SELECT o.node, COALESCE(n.beat, 0) FROM \
 const ADOPT: &str = "UPDATE outbox SET node = $1 WHERE node = $2 AND state = 0 \
      AND COALESCE((SELECT beat FROM nodes WHERE id = $2), 0) = $3";
 
+/// Puts an event into the outbox, as part of a statement: the places of its id, its node and its text.
+macro_rules! insert_event {
+    ($id:literal, $node:literal, $text:literal) => {
+        concat!(
+            "INSERT INTO outbox (event_id, node, state, event) VALUES (",
+            $id,
+            ", ",
+            $node,
+            ", 0, ",
+            $text,
+            ")"
+        )
+    };
+}
+pub(crate) use insert_event;
+
+/// The arguments of [`insert_event!`] after those of the statements before it.
+pub(crate) fn with_event(mut args: Vec<Arg>, event: &Event) -> Result<Vec<Arg>, PortError> {
+    args.extend(args![event.id.0.as_slice(), i64::from(event.node.0), event_row::write(event)?]);
+    Ok(args)
+}
+
 /// Puts an event into the outbox, in the transaction of what it tells of.
 pub(crate) async fn put_event(conn: &mut Conn, event: &Event) -> Result<(), PortError> {
     let text = event_row::write(event)?;

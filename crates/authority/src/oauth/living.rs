@@ -4,6 +4,7 @@
 //! was revoked. What the store cannot say, nobody guesses.
 
 use super::OAuth;
+use super::ports::TokenNames;
 use super::records::RevocationKind;
 use super::secrets::Purpose;
 use crate::error::{Error, PortError};
@@ -88,23 +89,16 @@ impl OAuth {
         Ok(Ok(claims.map_err(corrupt)?))
     }
 
-    /// By what a token was revoked, if it was.
+    /// By what a token was revoked, if it was. Asked of the store at each use: what was acknowledged counts at once.
     async fn revoked(&self, claims: &Claims) -> Result<Option<RevocationKind>, Error> {
-        let now = self.parts.clock.now();
-        let issued = claims.issued_at.unwrap_or(UnixMs(0));
-        for (kind, value) in [
-            (RevocationKind::Token, claims.jti.as_deref()),
-            (RevocationKind::Grant, grant_of(claims)),
-            (RevocationKind::Client, claims.client_id.as_deref()),
-            (RevocationKind::Subject, claims.subject.as_deref()),
-        ] {
-            let Some(value) = value else { continue };
-            let found = self.parts.store.revocation(kind, value.to_owned(), now).await?;
-            let by_time = matches!(kind, RevocationKind::Client | RevocationKind::Subject);
-            if found.is_some_and(|it| !by_time || issued <= it.not_before) {
-                return Ok(Some(kind));
-            }
-        }
-        Ok(None)
+        let name = |it: Option<&str>| it.map(str::to_owned);
+        let names = TokenNames {
+            token: name(claims.jti.as_deref()),
+            grant: name(grant_of(claims)),
+            client: name(claims.client_id.as_deref()),
+            subject: name(claims.subject.as_deref()),
+            issued_at: claims.issued_at.unwrap_or(UnixMs(0)),
+        };
+        Ok(self.parts.store.revoked(names, self.parts.clock.now()).await?)
     }
 }

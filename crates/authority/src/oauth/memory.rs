@@ -3,7 +3,7 @@
 
 use super::ports::{
     AuthorityStore, ClientStore, CodeCompany, DeviceStore, GrantStore, PeopleStore, Polled,
-    Redeemed, Rotated, TextPage, Window,
+    Redeemed, Rotated, TextPage, TokenNames, Window,
 };
 use super::records::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, DeviceState, GrantRecord,
@@ -460,6 +460,22 @@ impl GrantStore for Memory {
     ) -> Answer<'_, Option<Revocation>> {
         let state = self.state();
         done(state.revocations.get(&(kind, value)).filter(|it| now < it.until).cloned())
+    }
+
+    fn revoked(&self, token: TokenNames, now: UnixMs) -> Answer<'_, Option<RevocationKind>> {
+        let state = self.state();
+        let names = [
+            (RevocationKind::Token, token.token),
+            (RevocationKind::Grant, token.grant),
+            (RevocationKind::Client, token.client),
+            (RevocationKind::Subject, token.subject),
+        ];
+        let found = names.into_iter().find_map(|(kind, name)| {
+            let by_time = matches!(kind, RevocationKind::Client | RevocationKind::Subject);
+            let found = state.revocations.get(&(kind, name?)).filter(|it| now < it.until)?;
+            (!by_time || token.issued_at <= found.not_before).then_some(kind)
+        });
+        done(found)
     }
 
     fn put_access(&self, mac: Mac, access: AccessRecord, event: Event) -> Answer<'_, ()> {

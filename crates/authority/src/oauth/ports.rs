@@ -148,6 +148,21 @@ pub enum Rotated {
     Gone,
 }
 
+/// What of an access token can be revoked. What is absent was not revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TokenNames {
+    /// `jti`.
+    pub token: Option<String>,
+    /// `gid`.
+    pub grant: Option<String>,
+    /// `client_id`.
+    pub client: Option<String>,
+    /// `sub`.
+    pub subject: Option<String>,
+    /// `iat`: a revocation of client or subject concerns what was issued at or before its `not_before`.
+    pub issued_at: UnixMs,
+}
+
 /// Keeps grants and what belongs to them.
 pub trait GrantStore: Send + Sync {
     /// Keeps a grant, its code, and the consent if it is to be remembered; spends the pushed request.
@@ -222,6 +237,13 @@ pub trait GrantStore: Send + Sync {
         value: String,
         now: UnixMs,
     ) -> Answer<'_, Option<Revocation>>;
+    /// By what an access token was revoked, if it was: by itself, its grant, its client or its subject, the first of
+    /// these. One look; a revocation that was acknowledged before it began is seen.
+    fn revoked(
+        &self,
+        token: TokenNames,
+        now: UnixMs,
+    ) -> Answer<'_, Option<super::records::RevocationKind>>;
     /// Keeps an opaque access token.
     fn put_access(&self, mac: Mac, access: AccessRecord, event: Event) -> Answer<'_, ()>;
     /// An opaque access token that has not expired at `now`.

@@ -1,10 +1,10 @@
 //! Authorization codes.
 
 use super::grants::{alive, grant, grant_columns};
-use super::{refresh, revocations, to_doc};
+use super::{revocations, to_doc};
 use crate::conn::{Conn, Row, args};
-use crate::dialect::{Both, locking};
-use crate::outbox::put_event;
+use crate::dialect::{Both, locking, together};
+use crate::outbox::{insert_event, with_event};
 use authority::PortError;
 use authority::oauth::ports::{CodeCompany, Redeemed};
 use authority::oauth::records::{
@@ -12,8 +12,13 @@ use authority::oauth::records::{
 };
 use base::{Event, UnixMs};
 
-const INSERT: &str = "INSERT INTO codes (mac, grant_id, client_id, redirect_uri, challenge, \
-     expires_at, spent_at) VALUES ($1, $2, $3, $4, $5, $6, NULL)";
+const INSERT: Both = together!(
+    "INSERT INTO codes (mac, grant_id, client_id, redirect_uri, challenge, expires_at, spent_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, NULL)",
+    "INSERT INTO grants (id, client_id, user_id, created_at, expires_at, revoked_at, doc) \
+     VALUES ($2, $7, $8, $9, $10, $11, $12)",
+    insert_event!("$13", "$14", "$15")
+);
 const SPEND_PUSHED: &str = "DELETE FROM pushed WHERE mac = $1";
 const PUT_CONSENT: &str = "INSERT INTO consents (user_id, client_id, doc) VALUES ($1, $2, $3) \
      ON CONFLICT (user_id, client_id) DO UPDATE SET doc = excluded.doc";
@@ -30,7 +35,14 @@ const TO_SPEND: Both = locking!(
     grant_columns!(),
     " FROM codes c JOIN grants g ON g.id = c.grant_id WHERE c.mac = $1"
 );
-const SPEND: &str = "UPDATE codes SET spent_at = $2 WHERE mac = $1";
+const SPEND: Both =
+    together!("UPDATE codes SET spent_at = $2 WHERE mac = $1", insert_event!("$3", "$4", "$5"));
+const SPEND_FOR_REFRESH: Both = together!(
+    "UPDATE codes SET spent_at = $2 WHERE mac = $1",
+    "INSERT INTO refresh_tokens (mac, grant_id, client_id, created_at, expires_at, kept_until) \
+     VALUES ($3, $4, $5, $6, $7, $8)",
+    insert_event!("$9", "$10", "$11")
+);
 
 /// A code and its grant, as [`ONE`] finds them.
 pub(super) fn read(row: &Row) -> Result<(CodeRecord, GrantRecord), PortError> {
@@ -63,16 +75,21 @@ pub(super) async fn create(
         code.redirect_uri.clone(),
         code.challenge.clone(),
         code.expires_at.0,
+        grant.client.as_str(),
+        grant.user.clone(),
+        grant.created_at.0,
+        grant.expires_at.0,
+        grant.revoked_at.map(|it| it.0),
+        to_doc(grant)?,
     ];
-    conn.execute(INSERT, args).await?;
-    super::grants::insert(conn, grant).await?;
+    conn.execute(conn.dialect().words(INSERT), with_event(args, event)?).await?;
     if let Some(consent) = &with.consent {
         put_consent(conn, consent).await?;
     }
     if let Some(session) = &with.session {
         join_session(conn, session, &grant.client).await?;
     }
-    put_event(conn, event).await
+    Ok(())
 }
 
 async fn put_consent(conn: &mut Conn, consent: &ConsentRecord) -> Result<(), PortError> {
@@ -115,10 +132,21 @@ pub(super) async fn redeem(
     if expires_at <= now || !alive(&grant, now) {
         return Ok(Redeemed::Gone);
     }
-    conn.execute(SPEND, args![mac.as_slice(), now.0]).await?;
-    if let Some(first) = first {
-        refresh::insert(conn, &first, &grant).await?;
-    }
-    put_event(conn, &event).await?;
+    let mut args = args![mac.as_slice(), now.0];
+    let statement = match first {
+        None => SPEND,
+        Some(first) => {
+            args.extend(args![
+                first.mac.as_slice(),
+                grant.id.as_str(),
+                first.record.client.as_str(),
+                first.record.created_at.0,
+                first.record.expires_at.0,
+                grant.expires_at.0,
+            ]);
+            SPEND_FOR_REFRESH
+        }
+    };
+    conn.execute(conn.dialect().words(statement), with_event(args, &event)?).await?;
     Ok(Redeemed::Now(grant))
 }

@@ -5,7 +5,7 @@ use crate::conn::{Conn, Row, args};
 use crate::open::Store;
 use crate::outbox::put_event;
 use crate::rows;
-use authority::oauth::ports::{CodeCompany, GrantStore, Redeemed, Rotated, Window};
+use authority::oauth::ports::{CodeCompany, GrantStore, Redeemed, Rotated, TokenNames, Window};
 use authority::oauth::records::{
     AccessRecord, CodeRecord, GrantRecord, Mac, NewRefresh, PushedRecord, RefreshRecord,
     Revocation, RevocationKind,
@@ -199,6 +199,10 @@ impl GrantStore for Store {
             let args = args![kind.as_str(), value, now.0];
             Box::pin(conn.optional(revocations::IN_FORCE, args, |row| rows::revocation(row, 0)))
         }))
+    }
+
+    fn revoked(&self, token: TokenNames, now: UnixMs) -> Answer<'_, Option<RevocationKind>> {
+        self.read(Box::new(move |conn| Box::pin(revocations::of_token(conn, token, now))))
     }
 
     fn put_access(&self, mac: Mac, access: AccessRecord, event: Event) -> Answer<'_, ()> {

@@ -6,8 +6,8 @@
 use super::grants::{alive, grant, grant_columns};
 use super::revocations;
 use crate::conn::{Conn, Row, args};
-use crate::dialect::{Both, locking};
-use crate::outbox::put_event;
+use crate::dialect::{Both, locking, together};
+use crate::outbox::{insert_event, put_event, with_event};
 use authority::PortError;
 use authority::oauth::ports::{Rotated, Window};
 use authority::oauth::records::{GrantRecord, Mac, NewRefresh, RefreshRecord};
@@ -26,9 +26,17 @@ const TO_SPEND: Both = locking!(
     grant_columns!(),
     " FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.mac = $1"
 );
-const SPEND: &str = "UPDATE refresh_tokens SET spent_at = $2, wipe_at = $3, child_mac = $4, child = $5 \
-     WHERE mac = $1";
-const KEEP: &str = "UPDATE refresh_tokens SET expires_at = $2 WHERE mac = $1 AND expires_at < $2";
+/// The parent is spent, its child kept, and that recorded.
+const ROTATE: Both = together!(
+    "UPDATE refresh_tokens SET spent_at = $2, wipe_at = $3, child_mac = $4, child = $5 WHERE mac = $1",
+    "INSERT INTO refresh_tokens (mac, grant_id, client_id, created_at, expires_at, kept_until) \
+     VALUES ($4, $6, $7, $8, $9, $10)",
+    insert_event!("$11", "$12", "$13")
+);
+const KEEP: Both = together!(
+    "UPDATE refresh_tokens SET expires_at = $2 WHERE mac = $1 AND expires_at < $2",
+    insert_event!("$3", "$4", "$5")
+);
 
 /// A refresh token and its grant, as [`ONE`] finds them.
 pub(super) fn read(row: &Row) -> Result<(RefreshRecord, GrantRecord), PortError> {
@@ -99,10 +107,19 @@ pub(super) async fn rotate(
         }
         let wipe_at = now.0.saturating_add(length_ms);
         let sealed = child.sealed.expose().as_slice();
-        let args = args![mac.as_slice(), now.0, wipe_at, child.mac.as_slice(), sealed];
-        conn.execute(SPEND, args).await?;
-        insert(conn, &child, &parent.grant).await?;
-        put_event(conn, &event).await?;
+        let args = args![
+            mac.as_slice(),
+            now.0,
+            wipe_at,
+            child.mac.as_slice(),
+            sealed,
+            parent.grant.id.as_str(),
+            child.record.client.as_str(),
+            child.record.created_at.0,
+            child.record.expires_at.0,
+            parent.grant.expires_at.0,
+        ];
+        conn.execute(conn.dialect().words(ROTATE), with_event(args, &event)?).await?;
         return Ok(Rotated::Now(parent.grant));
     };
     if now.0.saturating_sub(spent_at.0) > length_ms {
@@ -128,7 +145,7 @@ pub(super) async fn keep(
     if token.spent_at.is_some() || token.expires_at <= now || !alive(&token.grant, now) {
         return Ok(None);
     }
-    conn.execute(KEEP, args![mac.as_slice(), expires_at.0]).await?;
-    put_event(conn, &event).await?;
+    let args = with_event(args![mac.as_slice(), expires_at.0], &event)?;
+    conn.execute(conn.dialect().words(KEEP), args).await?;
     Ok(Some(token.grant))
 }

@@ -1,8 +1,10 @@
 //! Revocations of tokens of `self`.
 
+use super::searchable;
 use crate::conn::{Conn, args};
 use crate::feed::Subject;
 use authority::PortError;
+use authority::oauth::ports::TokenNames;
 use authority::oauth::records::{Revocation, RevocationKind};
 use authority::oauth::settings::ACCESS_TOKEN_LONGEST;
 use base::{Event, Outcome, UnixMs, code};
@@ -21,6 +23,39 @@ const PUT: &str = "INSERT INTO revocations (kind, value, not_before, until) VALU
 const END_GRANT: &str = "UPDATE grants SET revoked_at = COALESCE(revoked_at, $2) WHERE id = $1";
 pub(super) const IN_FORCE: &str = "SELECT kind, value, not_before, until FROM revocations \
      WHERE kind = $1 AND value = $2 AND until > $3";
+
+/// WHY four parts and no `OR`: each is a look-up by the key, whatever the planner thinks of it.
+const OF_TOKEN: &str = "SELECT kind FROM revocations WHERE kind = 'token' AND value = $1 AND until > $6 \
+     UNION ALL SELECT kind FROM revocations WHERE kind = 'grant' AND value = $2 AND until > $6 \
+     UNION ALL SELECT kind FROM revocations WHERE kind = 'client' AND value = $3 AND until > $6 \
+       AND not_before >= $5 \
+     UNION ALL SELECT kind FROM revocations WHERE kind = 'subject' AND value = $4 AND until > $6 \
+       AND not_before >= $5";
+
+/// By what an access token was revoked.
+pub(super) async fn of_token(
+    conn: &mut Conn,
+    token: TokenNames,
+    now: UnixMs,
+) -> Result<Option<RevocationKind>, PortError> {
+    let name = |it: Option<String>| it.filter(|it| searchable(it));
+    let args = args![
+        name(token.token),
+        name(token.grant),
+        name(token.client),
+        name(token.subject),
+        token.issued_at.0,
+        now.0,
+    ];
+    let found = conn.all(OF_TOKEN, args, |row| RevocationKind::read(row.text(0)?)).await?;
+    let order = [
+        RevocationKind::Token,
+        RevocationKind::Grant,
+        RevocationKind::Client,
+        RevocationKind::Subject,
+    ];
+    Ok(order.into_iter().find(|kind| found.contains(kind)))
+}
 
 /// Writes a revocation and announces it at `at`; the number of its feed row.
 pub(super) async fn put(
