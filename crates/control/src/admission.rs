@@ -180,7 +180,9 @@ fn refused(api: &Api, error: &OAuthError, scope: &str, headers: &HeaderMap) -> R
     if ours {
         return response;
     }
-    let by_proof = headers.contains_key(&DPOP);
+    let scheme = headers.get(AUTHORIZATION).map_or(&b""[..], |it| it.as_bytes()).get(..5);
+    let by_proof =
+        headers.contains_key(&DPOP) || scheme.is_some_and(|it| it.eq_ignore_ascii_case(b"dpop "));
     let mut challenge = match by_proof {
         true => Challenge::dpop().algorithms(AlgorithmSet::DEFAULT),
         false => Challenge::bearer(),

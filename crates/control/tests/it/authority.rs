@@ -8,13 +8,17 @@ use authority::oauth::{
     SignIn, cli_client,
 };
 use authority::{Actor, MasterKey, Pepper, Sealer};
+use aws_lc_rs::digest::{SHA256, digest};
 use base::{
     BoxFuture, Clock, Event, Fetch, FetchError, FetchRequest, FetchResponse, NodeId, RequestIds,
     Secret, SystemClock,
 };
 use control::{Issuer, Surface};
+use protocol::b64;
 use protocol::oauth::Params;
 use protocol::oauth::params::encode;
+use protocol::sign::SigningKey;
+use serde_json::json;
 use std::sync::Arc;
 use store::{Store, StoreUrl};
 
@@ -66,6 +70,30 @@ fn call(pairs: &[(&str, &str)]) -> ClientCall {
     }
 }
 
+/// A proof of possession (RFC 9449 §4.2) for this request, with this token.
+pub(crate) fn proof(
+    key: &SigningKey,
+    (method, uri): (&str, &str),
+    nonce: Option<String>,
+    token: Option<&str>,
+) -> String {
+    let mut claims = json!({
+        "htm": method, "htu": uri, "iat": SystemClock::new().now().seconds(),
+        "jti": b64::encode(base::random_array::<16>().unwrap()),
+    });
+    if let Some(nonce) = nonce {
+        claims["nonce"] = nonce.into();
+    }
+    if let Some(token) = token {
+        claims["ath"] = b64::encode(digest(&SHA256, token.as_bytes())).into();
+    }
+    let mut jwk = key.public().to_json();
+    jwk.retain(|name, _| matches!(name.as_str(), "kty" | "crv" | "x" | "y"));
+    let header = json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": jwk });
+    let input = format!("{}.{}", b64::encode(header.to_string()), b64::encode(claims.to_string()));
+    format!("{input}.{}", b64::encode(key.sign(input.as_bytes()).unwrap()))
+}
+
 impl WithAuthority {
     pub(crate) async fn start() -> Self {
         Self::start_with(Surface::ALL).await
@@ -100,6 +128,16 @@ impl WithAuthority {
 
     /// The id of a person with these roles, and what `portcullis login` brings them.
     pub(crate) async fn signed_in(&self, name: &str, roles: &[&str]) -> (String, String) {
+        self.signed_in_with(name, roles, None).await
+    }
+
+    /// The same; the token is bound to this key, if there is one.
+    pub(crate) async fn signed_in_with(
+        &self,
+        name: &str,
+        roles: &[&str],
+        key: Option<&SigningKey>,
+    ) -> (String, String) {
         let email = format!("{name}@example.com");
         let ask = CreateUser {
             email: email.clone(),
@@ -121,7 +159,13 @@ impl WithAuthority {
         assert_eq!(done, DeviceStep::Done(true));
         let code = device.device_code.expose().clone();
         let ask = [("client_id", CLI_CLIENT), ("grant_type", DEVICE), ("device_code", &code)];
-        let tokens = self.oauth.token(&call(&ask)).await.unwrap();
+        let mut ask = call(&ask);
+        if let Some(key) = key {
+            let nonce = self.oauth.dpop_nonce();
+            let place = ("POST", format!("{ISSUER}/oauth/token"));
+            ask.dpop = vec![proof(key, (place.0, &place.1), nonce, None).into_bytes()];
+        }
+        let tokens = self.oauth.token(&ask).await.unwrap();
         assert!(self.folder.path().exists());
         (id, tokens.access_token.expose().clone())
     }

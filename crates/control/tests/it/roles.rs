@@ -1,12 +1,14 @@
 //! Roles and endpoints over the network.
 
-use crate::authority::{ISSUER, WithAuthority};
+use crate::authority::{ISSUER, WithAuthority, proof};
 use crate::network::every_endpoint;
 use authority::Actor;
 use authority::oauth::ports::GrantStore as _;
 use authority::oauth::records::{Revocation, RevocationKind};
 use base::{Clock as _, Event, EventId, Kind, NodeId, Scheme, SystemClock, UnixMs, code};
 use control::{Door, PUBLIC_PATHS, Proxies, ProxyHeader, ServerTls, Surface};
+use protocol::Algorithm;
+use protocol::sign::SigningKey;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -84,6 +86,36 @@ async fn a_token_in_a_url_or_a_cookie_is_none() {
     assert_eq!(stage.edge.get(&path).await.status, 401);
     let cookie = format!("Cookie: portcullis_session={token}\r\n");
     assert_eq!(stage.edge.call_with(("GET", "/api/v1/keys"), None, &cookie).await.status, 401);
+}
+
+#[tokio::test]
+async fn rfc9449_s7_a_bound_token_comes_with_a_proof_for_this_address() {
+    let stage = WithAuthority::start().await;
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let (_, token) = stage.signed_in_with("ann", &["auditor"], Some(&key)).await;
+    let asked = async |scheme: &str, method: &str, uri: &str| {
+        let proof = proof(&key, (method, uri), None, Some(&token));
+        let lines = format!("Authorization: {scheme} {token}\r\nDPoP: {proof}\r\n");
+        stage.edge.call_with(("GET", "/api/v1/keys?limit=5"), None, &lines).await
+    };
+    let own = format!("{ISSUER}/api/v1/keys");
+    assert_eq!(asked("DPoP", "GET", &own).await.status, 200);
+    for (scheme, method, uri) in [
+        ("Bearer", "GET", own.clone()),
+        ("DPoP", "POST", own.clone()),
+        ("DPoP", "GET", format!("{ISSUER}/api/v1/users")),
+        ("DPoP", "GET", "http://localhost/api/v1/keys".to_owned()),
+    ] {
+        let refused = asked(scheme, method, &uri).await;
+        refused.problem(401, "api.unauthenticated");
+        let challenge = refused.header("www-authenticate").unwrap();
+        assert!(challenge.starts_with("DPoP algs="), "{challenge}");
+        assert!(challenge.contains("resource_metadata="), "{challenge}");
+    }
+    let lines = format!("Authorization: DPoP {token}\r\n");
+    let refused = stage.edge.call_with(("GET", "/api/v1/keys"), None, &lines).await;
+    refused.problem(401, "api.unauthenticated");
+    assert!(refused.header("www-authenticate").unwrap().starts_with("DPoP algs="));
 }
 
 #[tokio::test]

@@ -1,0 +1,253 @@
+//! What can be typed about the authority: clients, accounts, trust rules, scopes.
+
+use super::duration;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `client`.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Make a client; its secret is shown once
+    Create(Box<NewClient>),
+    /// List clients
+    List,
+    /// Show a client, without its secret
+    Show {
+        /// The client's id
+        id: String,
+    },
+    /// Make a new secret; the old one goes on for an overlap
+    RotateSecret {
+        /// The client's id
+        id: String,
+        /// For how long the old secret goes on [default: 24h]
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        overlap: Option<Duration>,
+    },
+    /// Refuse a client and all its tokens
+    Disable {
+        /// The client's id
+        id: String,
+    },
+    /// Take a client in again
+    Enable {
+        /// The client's id
+        id: String,
+    },
+    /// Say which rules of OAuth 2.1, RFC 9700 and FAPI 2.0 a client meets
+    Grade {
+        /// The client's id
+        id: String,
+    },
+}
+
+/// `client create`.
+#[derive(Debug, Args)]
+pub struct NewClient {
+    /// What people call it
+    #[arg(long)]
+    pub name: String,
+    /// A grant: authorization_code, refresh_token, client_credentials, device_code, token_exchange,
+    /// jwt_bearer; repeat for several
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub grants: Vec<String>,
+    /// Where codes may be sent; repeat for several
+    #[arg(long = "redirect-uri", value_name = "URL")]
+    pub redirect_uris: Vec<String>,
+    /// Where people may be sent after signing out; repeat for several
+    #[arg(long = "post-logout-redirect-uri", value_name = "URL")]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// A scope that it may ask for; repeat for several
+    #[arg(long = "scope", num_args = 1.., value_name = "SCOPE")]
+    pub scopes: Vec<String>,
+    /// A resource that it may ask for; repeat for several
+    #[arg(long = "resource", value_name = "URL")]
+    pub resources: Vec<String>,
+    /// It cannot keep a secret: an app, a page, a command-line program
+    #[arg(long, conflicts_with = "auth")]
+    pub public: bool,
+    /// How it proves itself: client_secret_basic, client_secret_post, private_key_jwt, none
+    #[arg(long, value_name = "METHOD")]
+    pub auth: Option<String>,
+    /// Its public keys, a JWK set
+    #[arg(long, value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// Where its public keys are
+    #[arg(long, value_name = "URL", conflicts_with = "jwks")]
+    pub jwks_uri: Option<String>,
+    /// standard, fapi2-security or fapi2-message-signing
+    #[arg(long, default_value = "standard")]
+    pub profile: String,
+    /// A confidential client may leave PKCE out
+    #[arg(long)]
+    pub pkce_optional: bool,
+    /// Its access tokens: jwt or opaque
+    #[arg(long, default_value = "jwt")]
+    pub token_format: String,
+    /// Its tokens are bound to its key (RFC 9449)
+    #[arg(long)]
+    pub dpop: bool,
+    /// People are not asked: for clients of your own
+    #[arg(long)]
+    pub no_consent: bool,
+    /// Where it is told that people have signed out
+    #[arg(long, value_name = "URL")]
+    pub backchannel_logout_uri: Option<String>,
+}
+
+impl NewClient {
+    /// As the control API takes it.
+    ///
+    /// # Errors
+    /// When the key file cannot be read.
+    pub(in crate::cli) fn body(&self) -> Result<serde_json::Value, crate::cli::CliError> {
+        let jwks = match &self.jwks {
+            Some(path) => {
+                let wrong =
+                    |why: String| crate::cli::CliError::Usage(format!("{}: {why}", path.display()));
+                let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+                let value: serde_json::Value =
+                    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+                Some(value)
+            }
+            None => None,
+        };
+        let scopes: Vec<&str> =
+            self.scopes.iter().flat_map(|scope| scope.split_whitespace()).collect();
+        let auth = if self.public { Some("none") } else { self.auth.as_deref() };
+        Ok(serde_json::json!({
+            "name": self.name,
+            "grants": self.grants,
+            "redirect_uris": self.redirect_uris,
+            "post_logout_redirect_uris": self.post_logout_redirect_uris,
+            "scopes": scopes,
+            "resources": self.resources,
+            "auth": auth,
+            "profile": self.profile,
+            "pkce": if self.pkce_optional { "optional" } else { "required" },
+            "token_format": self.token_format,
+            "consent": !self.no_consent,
+            "jwks": jwks,
+            "jwks_uri": self.jwks_uri,
+            "dpop": self.dpop,
+            "backchannel_logout_uri": self.backchannel_logout_uri,
+        }))
+    }
+}
+
+/// `user`.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make an account; the link on which its password is set is shown once
+    Create {
+        /// The address that the person signs in with
+        #[arg(long)]
+        email: String,
+        /// The full name
+        #[arg(long)]
+        name: Option<String>,
+        /// A role or group: administrator, operator, auditor, or your own; repeat for several
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+    },
+    /// List accounts
+    List,
+    /// Show an account
+    Show {
+        /// The account's id
+        id: String,
+    },
+    /// Make a new set-up link
+    Setup {
+        /// The account's id
+        id: String,
+    },
+    /// Give an account other roles; its sessions and tokens end
+    Roles {
+        /// The account's id
+        id: String,
+        /// A role or group: administrator, operator, auditor, or your own; repeat for several, none for no role
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+    },
+    /// Close an account: sessions and tokens end
+    Disable {
+        /// The account's id
+        id: String,
+    },
+    /// Open a closed account
+    Enable {
+        /// The account's id
+        id: String,
+    },
+}
+
+/// `trust`.
+#[derive(Debug, Subcommand)]
+pub enum TrustCommand {
+    /// Let tokens of an issuer stand for a client
+    Put(Box<NewTrust>),
+    /// List the rules
+    List,
+    /// Remove a rule; tokens that it gave end by time
+    Remove {
+        /// The rule's id
+        id: String,
+    },
+}
+
+/// `trust put`.
+#[derive(Debug, Args)]
+pub struct NewTrust {
+    /// What people call the rule
+    #[arg(long)]
+    pub name: String,
+    /// The exact `iss` of the tokens, an https URL
+    #[arg(long, value_name = "URL")]
+    pub issuer: String,
+    /// The `sub` that is let in; `*` stands for any run of characters but `:` and `/`
+    #[arg(long, value_name = "PATTERN")]
+    pub subject: String,
+    /// The client that the bearer becomes
+    #[arg(long, value_name = "CLIENT_ID")]
+    pub client: String,
+    /// At most this scope; repeat for several [default: all that the client may have for itself]
+    #[arg(long = "scope", num_args = 1.., value_name = "SCOPE")]
+    pub scopes: Vec<String>,
+    /// The `aud` that the tokens must name [default: this gate's issuer]
+    #[arg(long)]
+    pub audience: Option<String>,
+    /// Where the issuer's keys are [default: by discovery]
+    #[arg(long, value_name = "URL")]
+    pub jwks_uri: Option<String>,
+    /// A further claim that must have exactly this value, such as ref=refs/heads/main; repeat for several
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = pair)]
+    pub claims: Vec<(String, String)>,
+}
+
+/// `scope`.
+#[derive(Debug, Subcommand)]
+pub enum ScopeCommand {
+    /// Say what a scope means
+    Set {
+        /// The scope
+        scope: String,
+        /// What it means, as a person is asked: "See your orders"
+        description: String,
+    },
+    /// List the scopes that have words
+    List,
+    /// Forget a scope's words; those of the file hold again
+    Remove {
+        /// The scope
+        scope: String,
+    },
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write a name and a value, such as ref=refs/heads/main".to_owned()),
+    }
+}
