@@ -1,6 +1,7 @@
 //! The page on which people connect a device (RFC 8628 §3.3).
 
 use super::Issuer;
+use super::details;
 use super::person::{Visit, message, own_login};
 use crate::pages::forms::{ClientView, Device, DeviceConsent, ScopeView, page};
 use authority::oauth::{DeviceDecision, DeviceStep};
@@ -120,6 +121,8 @@ fn shown(
                     .into_iter()
                     .map(|it| ScopeView { name: it.name, words: it.words })
                     .collect(),
+                resources: view.resources,
+                details: view.details.iter().map(details::view).collect(),
                 csrf: view.csrf,
             };
             page(StatusCode::OK, &template, None).into_response()

@@ -79,6 +79,8 @@ pub(crate) struct DeviceConsent {
     pub(crate) account: String,
     pub(crate) code: String,
     pub(crate) scopes: Vec<ScopeView>,
+    pub(crate) resources: Vec<String>,
+    pub(crate) details: Vec<DetailView>,
     pub(crate) csrf: String,
 }
 
