@@ -403,10 +403,16 @@ impl OAuth {
     }
 }
 
-/// What ends all tokens of a client that were issued until now.
+/// How long a node may go on giving tokens to a client that has ended: nodes hear of it within a second, and their clocks
+/// are apart by less than the rest.
+pub(crate) const HEARD: Duration = Duration::from_secs(5);
+
+/// What ends all tokens of a client that were issued until now, or are issued by who has not heard of it yet: they touch
+/// no table that would know. Who is taken back in within [`HEARD`] waits for its end.
 pub(crate) fn revocation(id: &str, now: UnixMs) -> Revocation {
-    let until = now.plus(ACCESS_TOKEN_LONGEST).plus(CLOCK_SKEW);
-    Revocation { kind: RevocationKind::Client, value: id.to_owned(), not_before: now, until }
+    let not_before = now.plus(HEARD);
+    let until = not_before.plus(ACCESS_TOKEN_LONGEST).plus(CLOCK_SKEW);
+    Revocation { kind: RevocationKind::Client, value: id.to_owned(), not_before, until }
 }
 
 fn summary(client: &ClientRecord) -> String {

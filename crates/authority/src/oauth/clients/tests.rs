@@ -258,14 +258,14 @@ async fn what_ends_a_client_ends_its_tokens() {
     assert_eq!(token(&world, &id, secret.expose()).await, Err(ErrorCode::InvalidClient));
     let kind = RevocationKind::Client;
     let revoked = world.store.revocation(kind, id.clone(), world.now()).await.unwrap().unwrap();
-    assert_eq!(revoked.not_before, world.now());
+    assert_eq!(revoked.not_before, world.now().plus(HEARD));
     world.oauth.enable_client(&actor(), &id).await.unwrap();
     assert_eq!(token(&world, &id, secret.expose()).await, Ok(()));
     world.after(1);
     world.oauth.remove_client(&actor(), &id).await.unwrap();
     assert_eq!(token(&world, &id, secret.expose()).await, Err(ErrorCode::InvalidClient));
     let revoked = world.store.revocation(kind, id.clone(), world.now()).await.unwrap().unwrap();
-    assert_eq!(revoked.not_before, world.now());
+    assert_eq!(revoked.not_before, world.now().plus(HEARD));
     let again = world.oauth.remove_client(&actor(), &id).await;
     assert!(matches!(again, Err(Error::NotFound { .. })));
 }

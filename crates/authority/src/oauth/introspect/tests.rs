@@ -101,7 +101,9 @@ async fn what_is_revoked_is_inactive() {
     assert_eq!(it.say(&it.server, &token).await, json!({"active": false}));
     it.world.oauth.enable_client(&actor(), &it.caller.0).await.unwrap();
     assert_eq!(it.say(&it.server, &token).await, json!({"active": false}), "it stays dead");
-    it.world.after(1);
+    let hasty = it.token().await;
+    assert_eq!(it.say(&it.server, &hasty).await, json!({"active": false}), "of who has not heard");
+    it.world.after(crate::oauth::clients::HEARD.as_secs() + 1);
     let fresh = it.token().await;
     assert_eq!(it.say(&it.server, &fresh).await["active"], true);
 }
@@ -122,4 +124,17 @@ async fn rfc9701_s5_a_signed_answer_is_no_access_token() {
     assert_eq!(claims["token_introspection"]["active"], true);
     assert!(claims.get("sub").is_none() && claims.get("exp").is_none());
     assert_eq!(it.say(&it.server, &jwt).await, json!({"active": false}));
+}
+
+#[tokio::test]
+async fn rfc9068_s4_no_other_jwt_of_ours_is_an_access_token() {
+    let it = asked(TokenFormat::Jwt).await;
+    it.world.user("anna").await;
+    let made = it.world.client(&["authorization_code"], |_| ()).await;
+    let grant = it.world.grant(&made.client, "anna", &["openid"]);
+    let beside = base::Secret::new(it.token().await);
+    // Its audience is the client that asks: only its type says that it opens nothing.
+    let id_token = it.world.oauth.id_token(&made.client, &grant, &beside).await.unwrap().unwrap();
+    let who = (made.client.id, made.secret.unwrap().expose().clone());
+    assert_eq!(it.say(&who, id_token.expose()).await, json!({"active": false}));
 }
