@@ -2,7 +2,7 @@
 
 mod authority;
 
-pub use authority::{ClientCommand, NewClient, NewTrust, ScopeCommand, TrustCommand, UserCommand};
+pub(super) use authority::{ClientCommand, NewTrust, ScopeCommand, TrustCommand, UserCommand};
 
 use super::default_data_dir;
 use crate::config::parse_duration;
