@@ -167,3 +167,40 @@ fn a_device_code_and_a_pushed_request_are_used_twice_at_two_nodes() {
     assert_eq!(good_ones.len(), 1, "{bad:?}");
     assert!(bad.iter().all(|it| it == "expired_token" || it == "invalid_grant"), "{bad:?}");
 }
+
+/// A thief has a client's secret and asks both nodes without pause, while an administrator ends the client. What a node
+/// gives that has not heard of it yet must be as dead as all else.
+#[test]
+fn a_client_that_is_ended_gets_a_token_that_lives_on() {
+    let nodes = Nodes::start();
+    let issuers = nodes.both().map(Gate::control);
+    for round in 0..8 {
+        let app = robot(&nodes.one, &["orders:read"], &[]);
+        let fields = [("grant_type", "client_credentials")];
+        let ask = |issuer: &str| app.ask(issuer, "/oauth/token", &fields);
+        wait::until(Duration::from_secs(5), "the client", || ask(&issuers[1]).status == 200);
+        let given: Vec<String> = std::thread::scope(|scope| {
+            let (ask, mut thieves) = (&ask, Vec::new());
+            for issuer in &issuers {
+                thieves.push(scope.spawn(move || {
+                    let mut given = Vec::new();
+                    loop {
+                        let answer = ask(issuer);
+                        match answer.status {
+                            200 => given.push(text(&answer.json(), "access_token")),
+                            _ => return given,
+                        }
+                    }
+                }));
+            }
+            wait::pause(Duration::from_millis(300 + 90 * round));
+            nodes.one.done(&["client", "disable", &app.id]);
+            thieves.into_iter().flat_map(|it| it.join().expect("what was given")).collect()
+        });
+        for gate in nodes.both() {
+            let alive = || given.iter().filter(|it| status(gate, "/orders/1", it) == 200).count();
+            let last = wait::until(Duration::from_secs(2), "the end of all", || alive() == 0);
+            assert!(last < SECOND * 2, "round {round}");
+        }
+    }
+}

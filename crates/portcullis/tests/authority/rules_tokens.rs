@@ -625,3 +625,22 @@ fn rfc8628_s5_a_device_gets_what_a_person_has_seen_and_once() {
     person.go(&text(&asked, "verification_uri_complete"));
     assert_eq!(error(&poll(&app)), "access_denied");
 }
+
+#[test]
+fn rfc8707_s2_a_device_page_shows_where_the_device_would_go() {
+    let (gate, _up) = gate("");
+    let app = client(
+        &gate,
+        "TV",
+        &["--public", "--grant", "device_code", "--scope", "orders:read", "stock:read"],
+    );
+    let orders = gate.url() + "/orders/";
+    let fields = [("scope", "orders:read stock:read"), ("resource", orders.as_str())];
+    let asked = good(&app.call(&gate, "/oauth/device_authorization", &fields));
+    let mut person = Person::new(&gate, "Ada");
+    person.allow(false);
+    person.go(&(gate.control() + "/login"));
+    let url = text(&asked, "verification_uri_complete");
+    let page = person.browser().once("GET", &url, "");
+    assert!(page.text().contains(&orders), "{}", page.text());
+}
