@@ -156,6 +156,27 @@ impl Signer {
         format!("{}/oauth/authorize?{query}", self.issuer)
     }
 
+    /// A signed request object (RFC 9101), with changes.
+    fn object(&self, change: &Change) -> String {
+        let pairs = self.request(&json!({}));
+        let mut base: Value = pairs.into_iter().collect();
+        base["iss"] = json!(self.id);
+        base["aud"] = json!(self.issuer);
+        base["jti"] = json!(fresh());
+        base["nbf"] = json!(now());
+        base["exp"] = json!(now() + 300);
+        let alg = self.key.algorithm().name();
+        let header = json!({ "alg": alg, "kid": "own", "typ": "oauth-authz-req+jwt" });
+        self.key.token_with(&changed(header, &change.header), &changed(base, &change.claims))
+    }
+
+    /// Pushes a signed object beside further parameters.
+    fn push_object(&self, object: &str, beside: &[(&str, &str)]) -> Response {
+        let mut fields = vec![("client_id", self.id.as_str()), ("request", object)];
+        fields.extend(beside);
+        self.post(PAR, &fields, &Change::default(), None)
+    }
+
     fn redeem_with(
         &self,
         code: &str,
@@ -404,4 +425,69 @@ fn rfc9449_s4_3_proofs_are_for_this_request_now() {
     check(header(json!({ "jwk": null })), refused);
     check(claims(json!({ "iat": now() - 10 })), None);
     check(claims(json!({ "iat": now() + 10 })), None);
+}
+
+#[test]
+fn fapi2_message_signing_s5_3_request_objects() {
+    let (_stage, signer, mut person) = start("fapi2-message-signing");
+    let time = now();
+    let check = |change: Change, taken: bool| {
+        let answer = signer.push_object(&signer.object(&change), &[]);
+        let what = format!("{} {}: {}", change.claims, change.header, answer.text());
+        if taken {
+            assert_eq!(answer.status, 201, "{what}");
+        } else {
+            let error = error(&answer);
+            assert!(error == "invalid_request_object" || error == "invalid_request", "{what}");
+        }
+    };
+    check(Change::default(), true);
+    check(claims(json!({ "aud": [signer.issuer, "https://elsewhere.example"] })), true);
+    check(claims(json!({ "nbf": time + 8 })), true);
+    check(claims(json!({ "exp": null })), false);
+    check(claims(json!({ "nbf": null })), false);
+    check(claims(json!({ "exp": time - 300, "nbf": time - 600 })), false);
+    check(claims(json!({ "aud": "https://elsewhere.example" })), false);
+    check(claims(json!({ "aud": null })), false);
+    check(claims(json!({ "exp": time + 70 * 60 })), false);
+    check(claims(json!({ "nbf": time - 70 * 60 })), false);
+    check(claims(json!({ "redirect_uri": null })), false);
+    check(claims(json!({ "request_uri": "urn:ietf:params:oauth:request_uri:x" })), false);
+    check(claims(json!({ "client_id": "somebody" })), false);
+    let header = |header: Value| Change { header, ..Change::default() };
+    check(header(json!({ "alg": "none" })), false);
+    check(header(json!({ "alg": "RS256" })), false);
+    // A signature of another key, under the id of the client's.
+    let stranger = Key::generate(Algorithm::Es256, "own");
+    let object = signer.object(&Change::default());
+    let (input, _) = object.rsplit_once('.').expect("three parts");
+    let forged = format!("{input}.{}", jose::b64(stranger.signature(input.as_bytes())));
+    assert_eq!(error(&signer.push_object(&forged, &[])), "invalid_request_object");
+    // Without a signature, at both endpoints.
+    let answer = signer.push_with(&json!({}), &Change::default(), None);
+    assert_eq!(error(&answer), "invalid_request", "{}", answer.text());
+    let plain = signer.request(&json!({}));
+    let url = format!("{}/oauth/authorize?{}", signer.issuer, encode(&plain));
+    let back = person.authorize(&url);
+    let response = parameter(&back, "response").unwrap_or_else(|| panic!("no JARM: {back}"));
+    let refusal = payload(&response);
+    assert_eq!((&refusal["error"], &refusal["code"]), (&json!("invalid_request"), &Value::Null));
+    // What stands beside the object is nothing: RFC 9101 §6.3.
+    let object = signer.object(&claims(json!({ "state": null })));
+    let answer = signer.push_object(&object, &[("state", "outside"), ("nonce", "outside")]);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let url = signer.url(answer.json()["request_uri"].as_str().expect("a request_uri"));
+    let back = person.authorize(&url);
+    let response = parameter(&back, "response").unwrap_or_else(|| panic!("no JARM: {back}"));
+    let answer = payload(&response);
+    assert_eq!(answer["state"], Value::Null, "{answer}");
+    assert_eq!((&answer["iss"], &answer["aud"]), (&json!(signer.issuer), &json!(signer.id)));
+    let tokens = signer.redeem(answer["code"].as_str().expect("a code"));
+    assert_eq!(tokens.status, 200, "{}", tokens.text());
+    assert_eq!(payload(tokens.json()["id_token"].as_str().expect("an ID token"))["nonce"], "n");
+}
+
+fn payload(jwt: &str) -> Value {
+    let middle = jwt.split('.').nth(1).expect("three parts");
+    serde_json::from_slice(&jose::unb64(middle)).expect("JSON")
 }

@@ -7,6 +7,7 @@
 )]
 
 mod code;
+mod crash;
 mod fapi;
 mod machines;
 mod mcp;

@@ -152,7 +152,6 @@ const flows = {
   async end() {
     const { tokens } = await code();
     const result = { tokens, before: await introspect(tokens.access_token) };
-    result.refresh_before = await introspect(tokens.refresh_token);
     await revoke(tokens.access_token);
     result.after = await introspect(tokens.access_token);
     await revoke(tokens.refresh_token);

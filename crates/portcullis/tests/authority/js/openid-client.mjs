@@ -104,7 +104,6 @@ const flows = {
     const tokens = await client.authorizationCodeGrant(config, arrived(await send(url)), checks, {}, dpop);
     const look = (token) => client.tokenIntrospection(config, token);
     const result = { tokens, before: await look(tokens.access_token) };
-    result.refresh_before = await look(tokens.refresh_token);
     await client.tokenRevocation(config, tokens.refresh_token);
     result.after = await look(tokens.access_token);
     result.renewed = await refusal(client.refreshTokenGrant(config, tokens.refresh_token, {}, dpop));
