@@ -112,7 +112,7 @@ fn check_references(value: &Value, document: &Value) {
 }
 
 /// An answer has the properties of its schema: all of them, and no other.
-fn check_shape(value: &Value, schema: &str) {
+pub(crate) fn check_shape(value: &Value, schema: &str) {
     let document = document();
     let schema = &document["components"]["schemas"][schema];
     let names = |value: &Value| -> BTreeSet<String> {

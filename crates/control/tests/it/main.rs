@@ -16,3 +16,4 @@ mod ledger;
 mod network;
 mod roles;
 mod socket;
+mod trust;
