@@ -74,6 +74,8 @@ use protocol::oauth::OAuthError;
 use settings::Settings;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Takes evidence straight to the ledger, for what touches no table.
 pub trait Evidence: Send + Sync {
@@ -140,7 +142,13 @@ pub struct OAuth {
     documents: documents::Documents,
     strangers: registration::Strangers,
     trust: ArcSwap<Vec<records::TrustRecord>>,
+    /// For how many milliseconds nothing was heard of the store.
+    silence_ms: AtomicU64,
 }
+
+/// How long the store may be silent while tokens are given that touch no table. Shorter than what a client's revocation
+/// reaches into the future ([`clients::HEARD`]), so that who has not heard of its end gives nothing that lives on.
+const SILENCE: Duration = Duration::from_secs(3);
 
 impl std::fmt::Debug for OAuth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -161,6 +169,7 @@ impl OAuth {
             documents: documents::Documents::default(),
             strangers: registration::Strangers::default(),
             trust: ArcSwap::default(),
+            silence_ms: AtomicU64::new(0),
         }
     }
 
@@ -185,6 +194,17 @@ impl OAuth {
             Change::RulesChanged => self.load_trusts().await,
             _ => Ok(()),
         }
+    }
+
+    /// Takes note of how long ago the store was last heard of: what it would say of clients is not known since.
+    pub fn heard(&self, ago: Duration) {
+        let ms = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        self.silence_ms.store(ms, Ordering::Release);
+    }
+
+    /// Whether the clients in memory are those of the store.
+    pub(crate) fn is_in_touch(&self) -> bool {
+        Duration::from_millis(self.silence_ms.load(Ordering::Acquire)) <= SILENCE
     }
 
     /// The time by the authority's clock.

@@ -96,9 +96,9 @@ pub(super) async fn feed(
     }
 }
 
-/// Refuses everything once the feed has been lost for longer than `limit`.
+/// Refuses everything once the feed has been lost for longer than `limit`; tells the authority how old its news are.
 pub(super) async fn watch(
-    state: Arc<State>,
+    (state, oauth): (Arc<State>, Arc<OAuth>),
     clock: Arc<dyn Clock>,
     contact: Arc<std::sync::Mutex<Contact>>,
     (limit, health, ready): (Duration, Arc<Health>, control::Up),
@@ -111,6 +111,7 @@ pub(super) async fn watch(
             let contact = contact.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             contact.age(clock.monotonic())
         };
+        oauth.heard(age);
         let now_stale = age > limit;
         if now_stale != stale {
             stale = now_stale;

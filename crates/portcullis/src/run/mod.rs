@@ -241,7 +241,12 @@ fn background(
         (clock.clone(), contact.clone()),
     ));
     tokio::spawn(own::tick(running.oauth.clone(), state.clone()));
-    tokio::spawn(follow::watch(state.clone(), clock.clone(), contact, watch));
+    tokio::spawn(follow::watch(
+        (state.clone(), running.oauth.clone()),
+        clock.clone(),
+        contact,
+        watch,
+    ));
     tokio::spawn(follow::drain(store.clone(), running.ledger.clone(), node, clock.clone()));
     tokio::spawn(follow::live(store, node, clock));
     tokio::spawn(issuers::keep(running.issuers.clone(), state));

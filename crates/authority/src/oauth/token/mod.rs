@@ -138,6 +138,8 @@ impl OAuth {
             Some((mac, record)) => {
                 Ok(self.parts.store.put_access(*mac, record.clone(), event).await?)
             }
+            // WHY: no transaction would notice that the client has ended meanwhile.
+            None if !self.is_in_touch() => Err(Failed::Busy("the server cannot reach its store")),
             None => {
                 let recorded = self.parts.evidence.record_synced(event).await;
                 recorded.map_err(|_| Failed::Busy("the token cannot be recorded"))

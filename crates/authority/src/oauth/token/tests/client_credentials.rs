@@ -122,6 +122,20 @@ async fn nothing_is_issued_that_is_not_recorded() {
 }
 
 #[tokio::test]
+async fn who_has_not_heard_of_the_store_gives_nothing_that_it_could_not_end() {
+    let world = world().await;
+    let made = world.client(&["client_credentials"], |_| ()).await;
+    let (id, secret) = (made.client.id, made.secret.unwrap());
+    let ask = async || world.oauth.token(&basic(&id, secret.expose(), &[GRANT])).await;
+    world.oauth.heard(crate::oauth::SILENCE);
+    assert!(ask().await.is_ok());
+    world.oauth.heard(crate::oauth::SILENCE * 2);
+    assert_eq!(ask().await.unwrap_err().code(), ErrorCode::TemporarilyUnavailable);
+    world.oauth.heard(std::time::Duration::ZERO);
+    assert!(ask().await.is_ok());
+}
+
+#[tokio::test]
 async fn an_opaque_token_is_kept_by_its_mac() {
     let world = world().await;
     let made =
