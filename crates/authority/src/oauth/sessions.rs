@@ -10,7 +10,7 @@
 
 use super::clients::auth_method;
 use super::logout::Logouts;
-use super::records::{ClientRecord, SessionRecord, UserRecord};
+use super::records::{ClientRecord, Origin as From, SessionRecord, UserRecord};
 use super::refusal::Failed;
 use super::secrets::{self, Purpose};
 use super::users::email;
@@ -325,14 +325,16 @@ impl OAuth {
         given.is_some_and(|given| secrets::same(&given, &mac))
     }
 
-    /// Whether a row may be kept for this client. Those that authenticate answer for what they do; of others anybody
-    /// knows the name, and nobody shall fill the disk in it.
+    /// Whether a row may be kept for this client. Those that somebody here has registered and that authenticate answer
+    /// for what they do. Of others anybody knows the name, or makes as many as they like, and nobody shall fill the disk
+    /// in it.
     pub(crate) fn may_keep_row(
         &self,
         client: &ClientRecord,
         origin: &Origin,
     ) -> Result<(), Failed> {
-        if auth_method(client).is_some_and(|method| method != AuthMethod::None) {
+        let stranger = matches!(client.origin, From::Dynamic | From::Document);
+        if !stranger && auth_method(client).is_some_and(|method| method != AuthMethod::None) {
             return Ok(());
         }
         let from = self.count_key("rows-network", &network(origin.client_ip));

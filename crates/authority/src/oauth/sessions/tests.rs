@@ -214,3 +214,16 @@ fn a_network_is_an_address_or_a_subscriber() {
     assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
     assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
 }
+
+#[tokio::test]
+async fn who_registers_itself_fills_the_disk_no_more_than_who_has_no_secret() {
+    let world = world().await;
+    let made = world.client(&["authorization_code"], |_| ()).await.client;
+    let kept = |origin_of: From| {
+        let client = ClientRecord { origin: origin_of, ..made.clone() };
+        (0..200).filter(|_| world.oauth.may_keep_row(&client, &origin()).is_ok()).count()
+    };
+    assert_eq!(kept(From::Admin), 200);
+    assert_eq!(kept(From::Dynamic), 120);
+    assert_eq!(kept(From::Document), 0, "of the same network");
+}
