@@ -107,7 +107,7 @@ pub(super) fn read_server(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Se
         };
     };
     let data_dir = section.read(reader, "data_dir", |reader, field| reader.text(field));
-    let public_url = section.read(reader, "public_url", Reader::origin);
+    let public_url = section.read(reader, "public_url", read_public);
     let control = section.read(reader, "control", Reader::bind).unwrap_or(default_control);
     let (admin, admin_url) = read_admin(reader, &mut section, control);
     let has_tls = section.has("tls");
@@ -142,6 +142,17 @@ pub(super) fn read_server(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Se
     }
 }
 
+/// How people and programs elsewhere reach it; over plain HTTP their passwords and tokens can be read on the way.
+fn read_public(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<WebUrl> {
+    let url = reader.origin(field)?;
+    if !url.is_https() && !url.is_loopback() {
+        let message = "passwords and tokens go to a plain HTTP address";
+        let hint = "write the https address of the gate, or of the proxy in front of it";
+        reader.hinted(ProblemCode::PlainCredential, &field.at, message, hint);
+    }
+    Some(url)
+}
+
 /// `admin` and `admin_url`, which needs it.
 fn read_admin(
     reader: &mut Reader<'_>,
@@ -158,7 +169,7 @@ fn read_admin(
         Some(admin)
     });
     let url = section.read(reader, "admin_url", |reader, field| {
-        let url = reader.origin(field)?;
+        let url = read_public(reader, field)?;
         if !has_admin {
             let message = "`admin_url` says how `admin` is reached, and there is none";
             reader.hinted(

@@ -26,6 +26,7 @@ fn server() {
         ("control = \"0.0.0.0:8001\"", "plain_credential", "server"),
         ("control = 8001", "type", "server.control"),
         ("public_url = \"localhost:8001\"", "value", "server.public_url"),
+        ("public_url = \"http://login.example\"", "plain_credential", "server.public_url"),
         ("public_url = \"http://localhost:8001/x\"", "value", "server.public_url"),
         ("store = \"mysql://x\"", "value", "server.store"),
         ("store = { env = \"NOT_SET\" }", "unreadable", "server.store.env"),
