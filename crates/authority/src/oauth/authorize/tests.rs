@@ -819,3 +819,18 @@ async fn oidc_core_s3_1_2_1_an_id_token_of_this_client_is_a_hint() {
     let refused = stage.ask(&[("id_token_hint", foreign.expose())], Some(&session)).await;
     assert_eq!(error(&refused), "invalid_request");
 }
+
+#[tokio::test]
+async fn fapi2_s5_3_2_1_no_code_lives_longer_than_a_minute() {
+    let stage = stage(|_| ()).await;
+    let mut settings = (*stage.world.oauth.settings()).clone();
+    settings.code = Duration::from_secs(600);
+    stage.world.oauth.configure(settings);
+    let session = stage.sign_in(None).await;
+    let view = consent(stage.ask(&[], Some(&session)).await);
+    let step = stage.agree(&view, &session).await;
+    let code = redirect(&step).remove("code").unwrap();
+    let mac = Purpose::Code.mac(&stage.world.oauth.parts.pepper, &code);
+    let end = stage.world.store.state().codes.get(&mac).unwrap().0.expires_at;
+    assert_eq!(end, stage.world.now().plus(Duration::from_secs(60)));
+}

@@ -187,3 +187,40 @@ async fn oidc_core_s8_1_pairwise_clients_know_people_by_other_names() {
     assert_eq!(subject, stage.world.oauth.subject_of(&stage.client, ANN));
     assert_ne!(subject, ANN);
 }
+
+#[tokio::test]
+async fn rfc9449_s11_1_a_proof_is_used_once_at_userinfo() {
+    use protocol::sign::SigningKey;
+    let stage = stage(|_| ()).await;
+    let grant = stage.grant(&["openid"], Value::Null).await;
+    let key = SigningKey::generate(protocol::Algorithm::Es256).unwrap();
+    let other = SigningKey::generate(protocol::Algorithm::Es256).unwrap();
+    let token = stage.token(&grant, Some(&Cnf::key(key.id())));
+    let header = format!("DPoP {token}");
+    let proved = |key: &SigningKey, jti: &str| UserinfoCall {
+        dpop: vec![proof_for(&stage.world, key, jti, &token)],
+        ..call(&[&header])
+    };
+    let stolen = stage.world.oauth.userinfo(&proved(&other, "a")).await.unwrap_err();
+    assert_eq!(stolen.code(), ErrorCode::InvalidToken, "RFC 9449 §7.1: the proof of another key");
+    let good = proved(&key, "b");
+    json_of(stage.world.oauth.userinfo(&good).await);
+    let again = stage.world.oauth.userinfo(&good).await.unwrap_err();
+    assert_eq!(again.code(), ErrorCode::InvalidDpopProof);
+    json_of(stage.world.oauth.userinfo(&proved(&key, "c")).await);
+}
+
+/// A proof for GET of userinfo with this token.
+fn proof_for(world: &World, key: &protocol::sign::SigningKey, jti: &str, token: &str) -> Vec<u8> {
+    use protocol::b64;
+    let claims = json!({
+        "htm": "GET", "htu": format!("{ISSUER}{USERINFO_PATH}"), "iat": world.now().seconds(),
+        "jti": jti, "ath": protocol::oauth::pkce::challenge_s256(token),
+    });
+    let mut jwk = key.public().to_json();
+    jwk.retain(|name, _| matches!(name.as_str(), "kty" | "crv" | "x" | "y"));
+    let header = json!({"alg": key.algorithm().as_str(), "typ": "dpop+jwt", "jwk": jwk});
+    let input = format!("{}.{}", b64::encode(header.to_string()), b64::encode(claims.to_string()));
+    let signature = key.sign(input.as_bytes()).unwrap();
+    format!("{input}.{}", b64::encode(signature)).into_bytes()
+}
