@@ -62,6 +62,13 @@ pub(super) const TESTS: &[Tests] = &[
         length: Length::Rounds(200),
     },
     Tests {
+        name: "authority_kill",
+        shows: "kill -9 between the steps of the authority undoes nothing acknowledged",
+        package: "portcullis",
+        filters: &["what_the_authority_has_acknowledged"],
+        length: Length::Rounds(200),
+    },
+    Tests {
         name: "store_kill",
         shows: "kill -9 amid changes of the store loses nothing acknowledged",
         package: "store",
