@@ -89,8 +89,13 @@ impl WebDriver {
     /// As [`Self::start`].
     pub fn without_scripts() -> Self {
         let driver = Self::start();
-        driver.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
+        driver.scripts(false);
         driver
+    }
+
+    /// Whether pages that are opened from now on run their scripts.
+    pub fn scripts(&self, run: bool) {
+        self.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": !run }));
     }
 
     /// Opens an address and waits until it is loaded.

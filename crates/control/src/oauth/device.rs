@@ -86,7 +86,7 @@ fn shown(
         }
         Ok(DeviceStep::TooEarly(wait)) => {
             let words =
-                format!("That were many codes. Try again in {} seconds.", wait.as_secs().max(1));
+                format!("Those were many codes. Try again in {} seconds.", wait.as_secs().max(1));
             form(issuer, StatusCode::TOO_MANY_REQUESTS, code, Some(&words))
         }
         Ok(DeviceStep::Forged) => {

@@ -108,7 +108,7 @@ pub(super) fn message(
     let template = Message {
         brand: issuer.brand(),
         title: title.to_owned(),
-        text: text.to_owned(),
+        text: sentence(text),
         fix: fix.map(str::to_owned),
         link: None,
         request_id: id,
@@ -351,7 +351,7 @@ async fn sign_in(State(issuer): State<Issuer>, request: Request<Body>) -> Respon
     let words = match refused {
         SignInRefused::Wrong => "That e-mail and password do not belong together.".to_owned(),
         SignInRefused::TooEarly(wait) => {
-            format!("That were many attempts. Try again in {}.", spoken(wait.as_secs().max(1)))
+            format!("Those were many attempts. Try again in {}.", spoken(wait.as_secs().max(1)))
         }
         SignInRefused::Busy => "Many people sign in just now. Try again in a moment.".to_owned(),
     };
@@ -480,11 +480,12 @@ async fn complete(State(issuer): State<Issuer>, request: Request<Body>) -> Respo
     }
 }
 
-/// A rule's words as a sentence.
+/// A rule's words as a sentence; a sentence stays as it is.
 fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     let first: String = letters.next().map(|it| it.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
+    let end = if words.ends_with('.') { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
 }
 
 #[cfg(test)]

@@ -3,5 +3,6 @@ const secret = location.hash.slice(1);
 if (secret) {
   document.getElementById("code").value = secret;
   document.getElementById("code-field").hidden = true;
-  history.replaceState(null, "", location.pathname);
+  (document.getElementById("email") || document.getElementById("password")).focus();
+  history.replaceState(null, "", location.pathname + location.search);
 }

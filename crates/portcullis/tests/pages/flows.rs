@@ -2,7 +2,7 @@
 
 use crate::stage::*;
 use serde_json::json;
-use testkit::{Person, encode, parameter, request};
+use testkit::{Person, WebDriver, encode, parameter, request};
 
 /// A passphrase of the length that is asked for.
 const PASSPHRASE: &str = "four words are long enough";
@@ -20,6 +20,8 @@ fn a_password_is_set_behind_a_link_and_signs_in() {
         // The script takes the code out of the address and spares the person the field.
         assert_eq!(browser.url().contains('#'), !scripts);
         assert_eq!(browser.is_shown("#code"), !scripts);
+        let first = if scripts { "input#password" } else { "input#code" };
+        assert_eq!(browser.focus(), first);
         if !scripts {
             browser.fill("#code", &code);
         }
@@ -47,6 +49,18 @@ fn a_password_is_set_behind_a_link_and_signs_in() {
         assert!(browser.text("#problem").contains("was used"), "{}", browser.text("#problem"));
         quiet(browser);
     });
+}
+
+#[test]
+fn the_first_administrators_link_keeps_asking_for_their_address() {
+    let stage = Stage::start();
+    let browser = WebDriver::start();
+    browser.open(&stage.at("/setup?first=1#a-secret"));
+    assert_eq!(browser.url(), stage.at("/setup?first=1"), "the secret is out of the address");
+    assert_eq!(browser.focus(), "input#email");
+    assert!(!browser.is_shown("#code"));
+    assert_eq!(browser.property("#code", "value"), json!("a-secret"));
+    quiet(&browser);
 }
 
 #[test]
@@ -190,7 +204,8 @@ fn what_may_not_be_redirected_is_said_on_a_page() {
             browser.open(&url);
             assert_eq!(browser.url(), url, "it stays here");
             assert_eq!(browser.text("h1"), "This request cannot go on");
-            assert!(!browser.text(".panel").is_empty());
+            let said = browser.text(".panel p");
+            assert!(said.starts_with(char::is_uppercase) && said.ends_with('.'), "{said}");
             assert!(browser.text("main").contains("Request "), "it can be looked up");
         }
         quiet(browser);

@@ -47,6 +47,12 @@ pub(crate) fn take(stage: &Stage, browser: &WebDriver, mut look: impl FnMut(&Sig
     browser.open(&stage.authorize("nobody", &[]));
     at("error", "This request cannot go on", DESK);
     devices(stage, browser, &mut at);
+    // The page goes on by itself where scripts run.
+    browser.scripts(false);
+    browser.open(&stage.authorize(&client, &[("response_mode", "form_post")]));
+    browser.click("button[value=allow]");
+    browser.scripts(true);
+    at("one-moment", "One moment", NONE);
     browser.open(&stage.logout(&client));
     at("sign-out", "Sign out?", DESK);
     browser.click("button[value=deny]");
