@@ -8,6 +8,7 @@
 )]
 
 mod authority_nodes;
+mod authority_strangers;
 #[expect(dead_code, reason = "the tests of rules use the rest")]
 #[path = "../authority/rules_stage.rs"]
 mod authority_stage;
