@@ -351,6 +351,63 @@ async fn a_token_is_not_sent_just_anywhere() {
     }
 }
 
+/// A gate on a port of this machine that says of itself what `documents` make of its own URL.
+async fn liar(documents: impl Fn(&str) -> [Value; 2]) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let [resource, server] = documents(&url).map(|it| it.to_string());
+    let table = Arc::new(vec![
+        ("GET /.well-known/oauth-protected-resource/api", 200, resource),
+        ("GET /.well-known/oauth-authorization-server", 200, server),
+        ("POST /oauth/device_authorization", 400, json!({ "error": "invalid_client" }).to_string()),
+    ]);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let table = Arc::clone(&table);
+            let service =
+                service_fn(move |request| answer(request, Arc::clone(&table), Seen::default()));
+            let connection = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn rfc9728_s3_3_rfc8414_s3_3_a_gate_speaks_for_itself_only() {
+    let victim = "https://gate.example";
+    let server = |issuer: &str, token: &str| {
+        json!({
+            "issuer": issuer, "token_endpoint": token,
+            "device_authorization_endpoint": format!("{issuer}/oauth/device_authorization"),
+        })
+    };
+    let resource = |resource: &str, issuer: &str| json!({ "resource": format!("{resource}/api"), "authorization_servers": [issuer] });
+    // Tokens for another gate, which this one would get to see.
+    let url = liar(|own| [resource(victim, own), server(own, own)]).await;
+    let (exit, _, err) = alone(&["login", "--url", &url]).await;
+    assert_eq!(exit, Exit::Usage, "{err}");
+    assert!(err.contains("goes by the name https://gate.example"), "{err}");
+    // An authority that is somebody else.
+    let url = liar(|own| [resource(own, own), server(victim, own)]).await;
+    let (exit, _, err) = alone(&["login", "--url", &url]).await;
+    assert_eq!(exit, Exit::Refused, "{err}");
+    assert!(err.contains("somebody else"), "{err}");
+    // Codes that would be exchanged elsewhere.
+    let url = liar(|own| [resource(own, own), server(own, "https://evil.example/token")]).await;
+    let (_, _, err) = alone(&["login", "--url", &url]).await;
+    assert!(err.contains("token_endpoint") && err.contains("elsewhere"), "{err}");
+    // Plain HTTP to another machine.
+    let url = liar(|own| [resource(own, "http://login.example"), server(own, own)]).await;
+    let (exit, _, err) = alone(&["login", "--url", &url]).await;
+    assert_eq!(exit, Exit::Usage, "{err}");
+    // What is right is asked, and what the authority says is said.
+    let url = liar(|own| [resource(own, own), server(own, &format!("{own}/oauth/token"))]).await;
+    let (exit, _, err) = alone(&["login", "--url", &url]).await;
+    assert_eq!(exit, Exit::Refused, "{err}");
+    assert!(err.contains("not signed in: invalid_client"), "{err}");
+}
+
 #[tokio::test]
 async fn clients() {
     let created = json!({ "client_id": "c1", "client_secret": "pcs_x" });
