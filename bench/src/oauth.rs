@@ -74,7 +74,7 @@ fn main() -> Result<()> {
         });
     }
     let clock = Arc::new(SystemClock::new());
-    let every = if rate == 0 { 0 } else { 1_000_000_000 * connections / rate };
+    let every = (1_000_000_000 * connections).checked_div(rate).unwrap_or(0);
     let start = clock.monotonic().0 + 200_000_000;
     let end = start + seconds * 1_000_000_000;
     let threads: Vec<_> = (0u64..)

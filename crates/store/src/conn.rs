@@ -155,6 +155,23 @@ impl Conn {
         Ok(out)
     }
 
+    /// The first row of a query that changes nothing, when there is one. WHY apart from [`Self::optional`]: at SQLite
+    /// each row and the end are messages between threads, and after the first nothing more is waited for.
+    pub(crate) async fn first<T>(
+        &mut self,
+        sql: &'static str,
+        args: Vec<Arg>,
+        read: impl Fn(&Row) -> Result<T, PortError>,
+    ) -> Result<Option<T>, PortError> {
+        match self.side() {
+            Side::Sqlite(it) => {
+                let row = sqlite(sql, args).fetch_optional(it).await.map_err(port)?;
+                row.map(|row| read(&Row::Sqlite(row))).transpose()
+            }
+            Side::Postgres(_) => self.optional(sql, args, read).await,
+        }
+    }
+
     /// The row, when there is one.
     pub(crate) async fn optional<T>(
         &mut self,

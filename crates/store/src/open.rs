@@ -66,7 +66,7 @@ struct Inner {
 }
 
 enum Engine {
-    Sqlite { readers: Readers, writer: Writer },
+    Sqlite { readers: Box<Readers>, writer: Writer },
     Postgres { pool: PgPool, listener: AbortHandle },
 }
 
@@ -200,7 +200,7 @@ async fn open_sqlite(path: &Path, now: UnixMs, signals: Arc<Signals>) -> Result<
     conn.script(Dialect::Sqlite.begin_migration()).await?;
     migrate::run(&mut conn, now).await?;
     conn.script("COMMIT").await?;
-    let readers = Readers::open(options.pragma("query_only", "ON")).await?;
+    let readers = Box::new(Readers::open(options.pragma("query_only", "ON")).await?);
     let (writer, queue) = mpsc::channel(QUEUE);
     let task = tokio::spawn(writer::run(conn, queue, signals));
     Ok(Engine::Sqlite { readers, writer: Mutex::new(Some((writer, task))) })

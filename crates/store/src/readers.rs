@@ -81,3 +81,84 @@ impl Readers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::sqlite_options;
+    use futures_util::FutureExt as _;
+    use std::sync::Arc;
+
+    async fn readers(folder: &tempfile::TempDir) -> Readers {
+        let path = folder.path().join("t.db");
+        let mut conn = Conn::Sqlite(sqlite_options(&path).connect().await.unwrap());
+        conn.script("CREATE TABLE t (n INTEGER NOT NULL); INSERT INTO t VALUES (7)").await.unwrap();
+        Readers::open(sqlite_options(&path).pragma("query_only", "ON")).await.unwrap()
+    }
+
+    fn number() -> Work<i64> {
+        Box::new(|conn| Box::pin(conn.one("SELECT n FROM t", args![], |row| row.int(0))))
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_and_one_that_failed_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder).await;
+        for _ in 0..10 {
+            assert_eq!(readers.read(number()).await.unwrap(), 7);
+        }
+        assert_eq!(readers.idle().len(), 1);
+        let wrong: Work<i64> =
+            Box::new(|conn| Box::pin(conn.one("SELECT n FROM u", args![], |row| row.int(0))));
+        readers.read(wrong).await.unwrap_err();
+        assert_eq!(readers.idle().len(), 0);
+        assert_eq!(readers.read(number()).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_by_a_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder).await;
+        let write: Work<u64> = Box::new(|conn| Box::pin(conn.execute("DELETE FROM t", args![])));
+        readers.read(write).await.unwrap_err();
+        assert_eq!(readers.read(number()).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_gives_its_turn_back_and_no_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder).await;
+        for _ in 0..2 * READERS {
+            let waits: Work<i64> = Box::new(|_| Box::pin(std::future::pending()));
+            // It is polled once, and dropped where it stands.
+            let mut read = Box::pin(readers.read(waits));
+            while readers.turns.available_permits() == READERS as usize {
+                assert!((&mut read).now_or_never().is_none());
+            }
+            drop(read);
+        }
+        assert_eq!(readers.turns.available_permits(), READERS as usize);
+        assert_eq!(readers.read(number()).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn many_reads_share_few_connections_and_the_end_waits_for_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = Arc::new(readers(&folder).await);
+        let reads: Vec<_> = (0..50)
+            .map(|_| {
+                let readers = Arc::clone(&readers);
+                tokio::spawn(async move { readers.read(number()).await })
+            })
+            .collect();
+        for read in reads {
+            assert_eq!(read.await.unwrap().unwrap(), 7);
+        }
+        assert!(readers.idle().len() <= READERS as usize);
+        readers.close().await;
+        assert!(readers.read(number()).await.is_err());
+        assert!(readers.one_moment().await.is_err());
+        assert!(readers.idle().is_empty());
+        readers.close().await;
+    }
+}

@@ -49,6 +49,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// The account of a grant's person.
+    fn person(&self, grant: &GrantRecord) -> Option<UserRecord> {
+        self.users.get(grant.user.as_ref()?).cloned()
+    }
+
     fn note(&mut self, event: Event) -> i64 {
         self.events.push(event);
         self.seq += 1;
@@ -314,6 +319,18 @@ impl GrantStore for Memory {
         done(kept)
     }
 
+    fn code_and_person(
+        &self,
+        mac: Mac,
+    ) -> Answer<'_, Option<(CodeRecord, GrantRecord, Option<UserRecord>)>> {
+        let state = self.state();
+        let kept = state.codes.get(&mac).and_then(|(code, _)| {
+            let grant = state.grants.get(&code.grant)?;
+            Some((code.clone(), grant.clone(), state.person(grant)))
+        });
+        done(kept)
+    }
+
     fn redeem_code(
         &self,
         mac: Mac,
@@ -361,6 +378,18 @@ impl GrantStore for Memory {
         let kept = state.refreshes.get(&mac).and_then(|kept| {
             let grant = state.grants.get(&kept.record.grant)?;
             Some((kept.record.clone(), grant.clone()))
+        });
+        done(kept)
+    }
+
+    fn refresh_and_person(
+        &self,
+        mac: Mac,
+    ) -> Answer<'_, Option<(RefreshRecord, GrantRecord, Option<UserRecord>)>> {
+        let state = self.state();
+        let kept = state.refreshes.get(&mac).and_then(|kept| {
+            let grant = state.grants.get(&kept.record.grant)?;
+            Some((kept.record.clone(), grant.clone(), state.person(grant)))
         });
         done(kept)
     }

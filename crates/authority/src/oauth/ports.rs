@@ -178,6 +178,12 @@ pub trait GrantStore: Send + Sync {
     ) -> Answer<'_, ()>;
     /// The code, spent or not, as long as it is kept; nothing changes.
     fn code(&self, mac: Mac) -> Answer<'_, Option<(CodeRecord, GrantRecord)>>;
+    /// As [`Self::code`], with the account of the grant's person as it is at the same moment; `None` where the grant has
+    /// no person, or there is no such account.
+    fn code_and_person(
+        &self,
+        mac: Mac,
+    ) -> Answer<'_, Option<(CodeRecord, GrantRecord, Option<UserRecord>)>>;
     /// Spends the code, keeping the first refresh token with it. INVARIANT: of any number of calls, on any
     /// number of nodes, at most one ever gets `Now`; each later one revokes the grant.
     fn redeem_code(
@@ -196,6 +202,11 @@ pub trait GrantStore: Send + Sync {
     ) -> Answer<'_, ()>;
     /// The refresh token and its grant, spent or not, as long as it is kept; nothing changes.
     fn refresh(&self, mac: Mac) -> Answer<'_, Option<(RefreshRecord, GrantRecord)>>;
+    /// As [`Self::refresh`], with the account of the grant's person, as in [`Self::code_and_person`].
+    fn refresh_and_person(
+        &self,
+        mac: Mac,
+    ) -> Answer<'_, Option<(RefreshRecord, GrantRecord, Option<UserRecord>)>>;
     /// Spends the parent and keeps the child, or gives the child that was made within the window again, or revokes.
     /// INVARIANT: of any number of calls at once, on any number of nodes, one keeps its child and all others
     /// within the window get that child.

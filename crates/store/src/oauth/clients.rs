@@ -59,7 +59,7 @@ impl ClientStore for Store {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
                 let lock = conn.dialect().words(TO_REPLACE);
-                let found = conn.optional(lock, args![before.id.as_str()], |row| {
+                let found = conn.first(lock, args![before.id.as_str()], |row| {
                     from_doc::<ClientRecord>(row.text(0)?)
                 });
                 // WHY records and not texts: a newer program writes the same record in other words.
@@ -100,7 +100,7 @@ impl ClientStore for Store {
             return none();
         }
         self.read(Box::new(move |conn| {
-            Box::pin(conn.optional(ONE, args![id], |row| from_doc(row.text(0)?)))
+            Box::pin(conn.first(ONE, args![id], |row| from_doc(row.text(0)?)))
         }))
     }
 

@@ -29,6 +29,13 @@ pub(super) const ONE: &str = concat!(
     grant_columns!(),
     " FROM codes c JOIN grants g ON g.id = c.grant_id WHERE c.mac = $1"
 );
+/// [`ONE`], and the account.
+pub(super) const WITH_PERSON: &str = concat!(
+    "SELECT c.grant_id, c.client_id, c.redirect_uri, c.challenge, c.expires_at, ",
+    grant_columns!(),
+    ", u.doc FROM codes c JOIN grants g ON g.id = c.grant_id \
+     LEFT JOIN users u ON u.id = g.user_id WHERE c.mac = $1"
+);
 const TO_SPEND: Both = locking!(
     "c",
     "SELECT c.expires_at, c.spent_at, ",
@@ -100,7 +107,7 @@ async fn put_consent(conn: &mut Conn, consent: &ConsentRecord) -> Result<(), Por
 /// Adds the client to the session's, if the session is still there and does not know it yet.
 async fn join_session(conn: &mut Conn, id: &str, client: &str) -> Result<(), PortError> {
     let lock = conn.dialect().words(SESSION);
-    let found = conn.optional(lock, args![id], |row| super::from_doc(row.text(0)?)).await?;
+    let found = conn.first(lock, args![id], |row| super::from_doc(row.text(0)?)).await?;
     let Some::<SessionRecord>(mut session) = found else { return Ok(()) };
     if session.clients.iter().any(|it| it == client) {
         return Ok(());
@@ -119,7 +126,7 @@ pub(super) async fn redeem(
     event: Event,
 ) -> Result<Redeemed, PortError> {
     let lock = conn.dialect().words(TO_SPEND);
-    let found = conn.optional(lock, args![mac.as_slice()], |row| {
+    let found = conn.first(lock, args![mac.as_slice()], |row| {
         Ok((UnixMs(row.int(0)?), row.optional_int(1)?.is_some(), grant(row, 2)?))
     });
     let Some((expires_at, spent, grant)) = found.await? else { return Ok(Redeemed::Gone) };

@@ -8,7 +8,7 @@ use crate::rows;
 use authority::oauth::ports::{CodeCompany, GrantStore, Redeemed, Rotated, TokenNames, Window};
 use authority::oauth::records::{
     AccessRecord, CodeRecord, GrantRecord, Mac, NewRefresh, PushedRecord, RefreshRecord,
-    Revocation, RevocationKind,
+    Revocation, RevocationKind, UserRecord,
 };
 use authority::{Answer, PortError};
 use base::{Event, UnixMs};
@@ -49,6 +49,11 @@ pub(super) fn grant(row: &Row, at: usize) -> Result<GrantRecord, PortError> {
     Ok(grant)
 }
 
+/// Reads the account whose document stands at `at`, if there is one.
+fn person(row: &Row, at: usize) -> Result<Option<UserRecord>, PortError> {
+    row.optional_text(at)?.map(from_doc).transpose()
+}
+
 /// Whether something may still be issued on it.
 pub(super) fn alive(grant: &GrantRecord, now: UnixMs) -> bool {
     grant.revoked_at.is_none() && grant.expires_at > now
@@ -82,7 +87,19 @@ impl GrantStore for Store {
 
     fn code(&self, mac: Mac) -> Answer<'_, Option<(CodeRecord, GrantRecord)>> {
         self.read(Box::new(move |conn| {
-            Box::pin(conn.optional(codes::ONE, args![mac.as_slice()], codes::read))
+            Box::pin(conn.first(codes::ONE, args![mac.as_slice()], codes::read))
+        }))
+    }
+
+    fn code_and_person(
+        &self,
+        mac: Mac,
+    ) -> Answer<'_, Option<(CodeRecord, GrantRecord, Option<UserRecord>)>> {
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.first(codes::WITH_PERSON, args![mac.as_slice()], |row| {
+                let (code, grant) = codes::read(row)?;
+                Ok((code, grant, person(row, 7)?))
+            }))
         }))
     }
 
@@ -115,7 +132,19 @@ impl GrantStore for Store {
 
     fn refresh(&self, mac: Mac) -> Answer<'_, Option<(RefreshRecord, GrantRecord)>> {
         self.read(Box::new(move |conn| {
-            Box::pin(conn.optional(refresh::ONE, args![mac.as_slice()], refresh::read))
+            Box::pin(conn.first(refresh::ONE, args![mac.as_slice()], refresh::read))
+        }))
+    }
+
+    fn refresh_and_person(
+        &self,
+        mac: Mac,
+    ) -> Answer<'_, Option<(RefreshRecord, GrantRecord, Option<UserRecord>)>> {
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.first(refresh::WITH_PERSON, args![mac.as_slice()], |row| {
+                let (refresh, grant) = refresh::read(row)?;
+                Ok((refresh, grant, person(row, 6)?))
+            }))
         }))
     }
 
@@ -145,9 +174,7 @@ impl GrantStore for Store {
         if !searchable(&id) {
             return none();
         }
-        self.read(Box::new(move |conn| {
-            Box::pin(conn.optional(ONE, args![id], |row| grant(row, 0)))
-        }))
+        self.read(Box::new(move |conn| Box::pin(conn.first(ONE, args![id], |row| grant(row, 0)))))
     }
 
     fn grants_of_user(&self, user: String, now: UnixMs) -> Answer<'_, Vec<GrantRecord>> {
@@ -197,7 +224,7 @@ impl GrantStore for Store {
         }
         self.read(Box::new(move |conn| {
             let args = args![kind.as_str(), value, now.0];
-            Box::pin(conn.optional(revocations::IN_FORCE, args, |row| rows::revocation(row, 0)))
+            Box::pin(conn.first(revocations::IN_FORCE, args, |row| rows::revocation(row, 0)))
         }))
     }
 

@@ -27,7 +27,7 @@ pub(super) async fn access(
     mac: Mac,
     now: UnixMs,
 ) -> Result<Option<AccessRecord>, PortError> {
-    conn.optional(ACCESS, args![mac.as_slice(), now.0], |row| from_doc(row.text(0)?)).await
+    conn.first(ACCESS, args![mac.as_slice(), now.0], |row| from_doc(row.text(0)?)).await
 }
 
 pub(super) async fn push(
@@ -43,7 +43,7 @@ pub(super) async fn pushed(
     mac: Mac,
     now: UnixMs,
 ) -> Result<Option<PushedRecord>, PortError> {
-    conn.optional(PUSHED, args![mac.as_slice(), now.0], |row| from_doc(row.text(0)?)).await
+    conn.first(PUSHED, args![mac.as_slice(), now.0], |row| from_doc(row.text(0)?)).await
 }
 
 /// INVARIANT: the key's index decides. At PostgreSQL a second insertion waits for the end of the first.

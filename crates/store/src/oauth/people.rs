@@ -51,7 +51,7 @@ impl PeopleStore for Store {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
                 let lock = conn.dialect().words(TO_REPLACE);
-                let found = conn.optional(lock, args![before.id.as_str()], |row| {
+                let found = conn.first(lock, args![before.id.as_str()], |row| {
                     from_doc::<UserRecord>(row.text(0)?)
                 });
                 if found.await?.as_ref() != Some(&before) || after.id != before.id {
@@ -102,7 +102,7 @@ impl PeopleStore for Store {
     fn session(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<SessionRecord>> {
         self.read(Box::new(move |conn| {
             let args = args![mac.as_slice(), now.0];
-            Box::pin(conn.optional(SESSION, args, |row| from_doc(row.text(0)?)))
+            Box::pin(conn.first(SESSION, args, |row| from_doc(row.text(0)?)))
         }))
     }
 
@@ -111,7 +111,7 @@ impl PeopleStore for Store {
             Box::pin(async move {
                 let lock = conn.dialect().words(SESSION_TO_REPLACE);
                 let found =
-                    conn.optional(lock, args![mac.as_slice()], |row| from_doc(row.text(0)?));
+                    conn.first(lock, args![mac.as_slice()], |row| from_doc(row.text(0)?));
                 let Some::<SessionRecord>(there) = found.await? else { return Ok(false) };
                 if (&there.id, &there.user) != (&session.id, &session.user) {
                     return Ok(false);
@@ -155,7 +155,7 @@ impl PeopleStore for Store {
         }
         self.read(Box::new(move |conn| {
             let args = args![user, client];
-            Box::pin(conn.optional(CONSENT, args, |row| from_doc(row.text(0)?)))
+            Box::pin(conn.first(CONSENT, args, |row| from_doc(row.text(0)?)))
         }))
     }
 }
@@ -166,6 +166,6 @@ fn one<'a>(store: &'a Store, sql: &'static str, text: String) -> Answer<'a, Opti
         return none();
     }
     store.read(Box::new(move |conn| {
-        Box::pin(conn.optional(sql, args![text], |row| from_doc(row.text(0)?)))
+        Box::pin(conn.first(sql, args![text], |row| from_doc(row.text(0)?)))
     }))
 }

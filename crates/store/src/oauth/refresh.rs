@@ -20,6 +20,13 @@ pub(super) const ONE: &str = concat!(
     grant_columns!(),
     " FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.mac = $1"
 );
+/// [`ONE`], and the account.
+pub(super) const WITH_PERSON: &str = concat!(
+    "SELECT r.grant_id, r.client_id, r.created_at, r.expires_at, ",
+    grant_columns!(),
+    ", u.doc FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id \
+     LEFT JOIN users u ON u.id = g.user_id WHERE r.mac = $1"
+);
 const TO_SPEND: Both = locking!(
     "r",
     "SELECT r.expires_at, r.spent_at, r.child, ",
@@ -76,7 +83,7 @@ struct Parent {
 
 async fn lock(conn: &mut Conn, mac: Mac) -> Result<Option<Parent>, PortError> {
     let lock = conn.dialect().words(TO_SPEND);
-    conn.optional(lock, args![mac.as_slice()], |row| {
+    conn.first(lock, args![mac.as_slice()], |row| {
         Ok(Parent {
             expires_at: UnixMs(row.int(0)?),
             spent_at: row.optional_int(1)?.map(UnixMs),

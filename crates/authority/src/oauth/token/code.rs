@@ -17,10 +17,11 @@ impl OAuth {
     pub(super) async fn by_code(&self, caller: &Caller<'_>) -> Result<TokenResponse, Failed> {
         let text = caller.call.params.required("code")?;
         let mac = Purpose::Code.mac(&self.parts.pepper, text);
-        let found = self.parts.store.code(mac).await?;
-        let (code, grant) = found.ok_or_else(|| gone("there is no such code"))?;
+        let found = self.parts.store.code_and_person(mac).await?;
+        let (code, grant, person) = found.ok_or_else(|| gone("there is no such code"))?;
         bindings(caller, &code, &grant)?;
-        let given = self.tokens_of(caller, &grant, "authorization_code").await?;
+        let of = (&grant, person.as_ref());
+        let given = self.tokens_of(caller, of, "authorization_code").await?;
         let (refresh_text, refresh) = self.first_refresh(caller, &grant)?.unzip();
         let (client, origin) = (caller.client, &caller.call.origin);
         let about = (subject(&grant), &given.minted);

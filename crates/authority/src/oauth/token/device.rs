@@ -49,7 +49,12 @@ impl OAuth {
                 return answer(ErrorCode::ExpiredToken, rule);
             }
         };
-        let given = self.tokens_of(caller, &grant, "device_code").await?;
+        let person = match &grant.user {
+            Some(user) => self.parts.store.user(user.clone()).await?,
+            None => None,
+        };
+        let of = (&grant, person.as_ref());
+        let given = self.tokens_of(caller, of, "device_code").await?;
         let about = (subject(&grant), &given.minted);
         let event = self.issued(origin, client, about, given.detail.clone())?;
         match given.minted.opaque.is_some() {

@@ -3,7 +3,7 @@
 use super::Caller;
 use crate::oauth::OAuth;
 use crate::oauth::mint::{AccessAsk, Minted, by_scope, client_scopes, may_have};
-use crate::oauth::records::{ClientRecord, GrantRecord, NewRefresh};
+use crate::oauth::records::{ClientRecord, GrantRecord, NewRefresh, UserRecord};
 use crate::oauth::refusal::Failed;
 use crate::oauth::scopes::judge_resources;
 use crate::oauth::settings::Settings;
@@ -47,14 +47,14 @@ pub(super) fn subject(grant: &GrantRecord) -> &str {
 }
 
 impl OAuth {
-    /// Makes the tokens of a grant, narrowed as the call asks.
+    /// Makes the tokens of a grant, narrowed as the call asks. `person`: the account of the grant's person.
     pub(super) async fn tokens_of(
         &self,
         caller: &Caller<'_>,
-        grant: &GrantRecord,
+        (grant, person): (&GrantRecord, Option<&UserRecord>),
         word: &str,
     ) -> Result<Given, Failed> {
-        self.living(grant).await?;
+        self.living(grant, person)?;
         let settings = self.settings();
         let (client, call) = (caller.client, caller.call);
         let shown = ScopeSet::of(grant.scopes.iter().map(String::as_str)).unwrap_or_default();
@@ -85,7 +85,7 @@ impl OAuth {
     }
 
     /// Refuses a grant that is dead, or whose person is gone.
-    async fn living(&self, grant: &GrantRecord) -> Result<(), Failed> {
+    fn living(&self, grant: &GrantRecord, person: Option<&UserRecord>) -> Result<(), Failed> {
         let dead = |rule| Err(Failed::grant("the grant is no longer valid", rule));
         if grant.revoked_at.is_some() {
             return dead("RFC 6749 §5.2: the grant is revoked");
@@ -94,8 +94,8 @@ impl OAuth {
             return dead("RFC 6749 §5.2: the grant has expired");
         }
         let Some(user) = &grant.user else { return Ok(()) };
-        match self.parts.store.user(user.clone()).await? {
-            Some(user) if user.disabled_at.is_none() => Ok(()),
+        match person {
+            Some(person) if person.id == *user && person.disabled_at.is_none() => Ok(()),
             _ => dead("RFC 6749 §5.2: the account of the person is closed"),
         }
     }

@@ -18,8 +18,9 @@ impl OAuth {
     pub(super) async fn by_refresh(&self, caller: &Caller<'_>) -> Result<TokenResponse, Failed> {
         let text = caller.call.params.required("refresh_token")?;
         let mac = Purpose::Refresh.mac(&self.parts.pepper, text);
-        let found = self.parts.store.refresh(mac).await?;
-        let (record, grant) = found.ok_or_else(|| gone("there is no such refresh token"))?;
+        let found = self.parts.store.refresh_and_person(mac).await?;
+        let (record, grant, person) =
+            found.ok_or_else(|| gone("there is no such refresh token"))?;
         // RFC 6749 §6: bound to the client that it was issued to.
         if record.client != caller.client.id {
             return Err(gone("the refresh token was issued to another client"));
@@ -32,7 +33,7 @@ impl OAuth {
         }
         // OpenID Connect Core §12.2: an ID token that comes with a refresh has no nonce.
         let grant = GrantRecord { nonce: None, ..grant };
-        let given = self.tokens_of(caller, &grant, "refresh_token").await?;
+        let given = self.tokens_of(caller, (&grant, person.as_ref()), "refresh_token").await?;
         let about = (subject(&grant), &given.minted);
         let mut event =
             self.issued(&caller.call.origin, caller.client, about, given.detail.clone())?;
