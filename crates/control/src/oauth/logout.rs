@@ -47,12 +47,7 @@ async fn decided(State(issuer): State<Issuer>, request: Request<Body>) -> Respon
     go_on(&issuer, &visit, params, csrf).await
 }
 
-async fn go_on(
-    issuer: &Issuer,
-    visit: &Visit,
-    params: Params,
-    csrf: Option<String>,
-) -> Response {
+async fn go_on(issuer: &Issuer, visit: &Visit, params: Params, csrf: Option<String>) -> Response {
     let session = visit.session();
     let call = LogoutCall { params, session: session.clone(), csrf, origin: visit.origin.clone() };
     let gone = Some(visit.cookies.clear(SESSION));

@@ -61,8 +61,7 @@ async fn judged(issuer: &Issuer, request: Request<Body>) -> Response {
 
 /// RFC 6750 §3, RFC 9449 §7.1: the error stands in the challenge.
 fn refused(issuer: &Issuer, error: &OAuthError, by_proof: bool) -> Response {
-    let about_proof =
-        matches!(error.code(), ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce);
+    let about_proof = matches!(error.code(), ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce);
     let scheme = if by_proof || about_proof { "DPoP" } else { "Bearer" };
     let status = if about_proof {
         StatusCode::UNAUTHORIZED

@@ -165,7 +165,8 @@ async fn roles(
     Id(id): Id,
     Body(ask): Body<Roles>,
 ) -> Result<Response, Problem> {
-    let done = api.oauth()?.set_roles(&by.actor(), &id, &ask.roles).await.map_err(ActError::from)?;
+    let done =
+        api.oauth()?.set_roles(&by.actor(), &id, &ask.roles).await.map_err(ActError::from)?;
     api.in_force(done.seq, "the roles are kept").await?;
     Ok(json(StatusCode::OK, &view(&done.record)))
 }

@@ -13,7 +13,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 fn gate(timeouts: &str, server: &Upstream) -> Gate {
     Gate::builder()
-        .listener(&format!("h2c = true\nmax_connections_per_address = 16384\ntimeouts = {{ {timeouts} }}"))
+        .listener(&format!(
+            "h2c = true\nmax_connections_per_address = 16384\ntimeouts = {{ {timeouts} }}"
+        ))
         .rest(&(upstream("api", &[server.url()], "") + &open("api", "")))
         .start()
 }

@@ -110,8 +110,7 @@ impl PeopleStore for Store {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
                 let lock = conn.dialect().words(SESSION_TO_REPLACE);
-                let found =
-                    conn.first(lock, args![mac.as_slice()], |row| from_doc(row.text(0)?));
+                let found = conn.first(lock, args![mac.as_slice()], |row| from_doc(row.text(0)?));
                 let Some::<SessionRecord>(there) = found.await? else { return Ok(false) };
                 if (&there.id, &there.user) != (&session.id, &session.user) {
                     return Ok(false);
