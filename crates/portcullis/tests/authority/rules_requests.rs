@@ -384,6 +384,11 @@ fn what_is_sent_is_shown_as_text() {
     let mut pages = vec![
         request_url(&gate, &app, &[("login_hint", script), ("state", script), ("scope", "openid")]),
         request_url(&gate, &app, &[("scope", script)]),
+        request_url(
+            &gate,
+            &app,
+            &[("response_mode", "form_post"), ("response_type", "token"), ("state", script)],
+        ),
         request_url(&gate, &app, &[("resource", script)]),
         format!("{control}/oauth/authorize?client_id={sent}&redirect_uri={sent}&{sent}={sent}"),
         format!("{control}/oauth/authorize?{sent}=1&{sent}=2"),
@@ -511,7 +516,7 @@ fn rfc9700_s4_3_1_no_secret_stands_in_log_ledger_or_address() {
     let session = person.browser().cookies()["portcullis_session"].clone();
     let secret = app.secret.clone().expect("a secret");
     // Wrong calls are recorded with what was wrong, and not with what was sent.
-    app.redeem(&gate, &code, &[]);
+    app.redeem(&gate, "pcc_wrong", &[]);
     app.token(&gate, &[("grant_type", &secret)]);
     app.token(&gate, &[("grant_type", "authorization_code"), ("code", "pcc_wrong")]);
     let access = text(&tokens, "access_token");
@@ -532,6 +537,25 @@ fn rfc9700_s4_3_1_no_secret_stands_in_log_ledger_or_address() {
         ("password", person.password()),
     ] {
         assert!(!known.contains(secret), "the {what} is known");
+    }
+    // Nor in any file: the store knows what it must compare by MACs, and what it must give out again sealed.
+    let again =
+        good(&app.token(&gate, &[("grant_type", "refresh_token"), ("refresh_token", &refresh)]));
+    let child = text(&again, "refresh_token");
+    for path in crate::setup::files(gate.data()) {
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        for (what, secret) in [
+            ("code", code.as_str()),
+            ("access token", access.as_str()),
+            ("refresh token", refresh.as_str()),
+            ("child", child.as_str()),
+            ("session", session.as_str()),
+            ("client's secret", secret.as_str()),
+            ("password", person.password()),
+        ] {
+            let found = bytes.windows(secret.len()).any(|it| it == secret.as_bytes());
+            assert!(!found, "the {what} stands in {}", path.display());
+        }
     }
     // RFC 9700 §4.3.1, OAuth 2.1 §5.1: no token in an address.
     let url = format!("{}/oauth/userinfo?access_token={access}", gate.control());

@@ -264,7 +264,8 @@ fn rfc8725_s3_1_the_algorithm_is_not_the_tokens_to_choose() {
     let token = robot.own_token(&gate, &[]);
     let claims = claims(&token);
     let set = get(&(gate.control() + "/.well-known/jwks.json"), &[]).json();
-    let public = set["keys"][0].clone();
+    let keys = set["keys"].as_array().expect("keys");
+    let public = keys.iter().find(|key| key["alg"] == "ES256").expect("the key that signs").clone();
     let kid = public["kid"].clone();
     let header = |alg: &str| json!({"alg": alg, "kid": kid, "typ": "at+jwt"});
     let other = Key::generate(Algorithm::Es256, kid.as_str().expect("an id"));
