@@ -86,6 +86,29 @@ impl Purpose {
     }
 }
 
+/// What secret texts begin with.
+const PREFIXES: [&str; 9] =
+    ["pcc_", "pcr_", "pca_", "pcs_", "pcp_", "pcd_", "pcx_", "pcg_", "pcu_"];
+
+/// A text that came from outside, without the secret texts of ours in it: people mix up fields, and what they sent as a
+/// client's id or a grant's name stands in records.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, prefix)) =
+        PREFIXES.iter().filter_map(|it| Some((rest.find(it)?, *it))).min()
+    {
+        let (before, after) = rest.split_at_checked(at + prefix.len()).unwrap_or((rest, ""));
+        out.push_str(before);
+        rest = after.trim_start_matches(is_part);
+        if rest.len() < after.len() {
+            out.push('…');
+        }
+    }
+    out + rest
+}
+
 /// Whether two MACs are the same, in constant time.
 pub fn same(a: &Mac, b: &Mac) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
@@ -100,6 +123,32 @@ pub fn same_hex(kept: &str, mac: &Mac) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_sent_in_the_wrong_field_is_hidden() {
+        let check = |text: &str, expect: &str| assert_eq!(without_secrets(text), expect, "{text}");
+        check(
+            "the grant type `pcx_AbC-1_2` is not offered",
+            "the grant type `pcx_…` is not offered",
+        );
+        check("pcr_a.b pcc_c", "pcr_… pcc_…");
+        check("pcs_", "pcs_");
+        check("pcb_x apc_y é", "pcb_x apc_y é");
+        for purpose in [
+            Purpose::Code,
+            Purpose::Refresh,
+            Purpose::Access,
+            Purpose::Session,
+            Purpose::Pushed,
+            Purpose::Device,
+            Purpose::ClientSecret,
+            Purpose::Registration,
+            Purpose::Setup,
+        ] {
+            let text = purpose.fresh().unwrap();
+            check(text.expose(), &format!("{}…", purpose.prefix()));
+        }
+    }
 
     #[test]
     fn no_text_passes_for_another_kind() {
