@@ -161,6 +161,20 @@ async fn rfc6749_s2_3_one_method_and_the_registered_one() {
 }
 
 #[tokio::test]
+async fn rfc6749_s2_3_the_right_secret_by_another_method_and_none_at_all() {
+    let world = world().await;
+    let made = world.client(&["client_credentials"], |_| ()).await;
+    let secret = made.secret.unwrap();
+    assert!(world.oauth.token(&basic(&made.client.id, secret.expose(), &[GRANT])).await.is_ok());
+    let id = ("client_id", made.client.id.as_str());
+    world.events();
+    for wrong in [call(&[GRANT, id, ("client_secret", secret.expose())]), call(&[GRANT, id])] {
+        assert_eq!(world.oauth.token(&wrong).await.unwrap_err().code(), ErrorCode::InvalidClient);
+        assert!(world.refusal().contains("is registered for client_secret_basic"));
+    }
+}
+
+#[tokio::test]
 async fn rfc7523_s3_once_means_once_on_all_nodes() {
     let (world, own) = (world().await, key());
     let made = world.client(&["client_credentials"], |it| with_keys(it, Some(set(&[&own])))).await;

@@ -98,6 +98,22 @@ async fn rfc6749_s6_scope_and_resource_only_narrower() {
 }
 
 #[tokio::test]
+async fn rfc6749_s6_no_scope_that_the_client_may_have_and_the_grant_has_not() {
+    let world = world().await;
+    world.user("anna").await;
+    let made = world.client(&["authorization_code", "refresh_token"], |_| ()).await;
+    let grant = world.grant(&made.client, "anna", &["openid", "orders:read"]);
+    let (text, refresh) = world.oauth.refresh_token(&grant, None).unwrap();
+    world.store.create_grant(grant, Some(refresh), world.event()).await.unwrap();
+    for wider in ["orders:write", "orders:read orders:write"] {
+        let refused = ask(&world, &made, text.expose(), &[("scope", wider)]).await;
+        assert_eq!(refused.unwrap_err(), ErrorCode::InvalidScope, "{wider}");
+    }
+    let answer = ask(&world, &made, text.expose(), &[]).await.unwrap();
+    assert_eq!(answer.scope.to_string(), "openid orders:read");
+}
+
+#[tokio::test]
 async fn idle_and_absolute_ends_hold() {
     let (world, made, token, _) = refreshing(|_| ()).await;
     world.after(86_399);
