@@ -518,6 +518,9 @@ fn rfc9700_s4_3_1_no_secret_stands_in_log_ledger_or_address() {
     // Wrong calls are recorded with what was wrong, and not with what was sent.
     app.redeem(&gate, "pcc_wrong", &[]);
     app.token(&gate, &[("grant_type", &secret)]);
+    let mixed_up = App { id: secret.clone(), secret: Some(app.id.clone()) };
+    mixed_up.token(&gate, &[("grant_type", "refresh_token")]);
+    get(&request_url(&gate, &mixed_up, &[("redirect_uri", "https://evil.example/")]), &[]);
     app.token(&gate, &[("grant_type", "authorization_code"), ("code", "pcc_wrong")]);
     let access = text(&tokens, "access_token");
     let refresh = text(&tokens, "refresh_token");
