@@ -1,16 +1,17 @@
 //! People and their sessions.
 
-use super::{HOUR, at, code, event, grant, id, issued, mac, revocation, together};
+use super::{HOUR, at, code, event, grant, id, issued, mac, refresh, revocation, together};
 use crate::both_engines;
 use crate::rig::{Rig, START};
-use authority::oauth::ports::{CodeCompany, GrantStore as _, PeopleStore as _, TextPage};
-use authority::oauth::records::{Mac, RevocationKind, SessionRecord, UserRecord};
+use authority::oauth::ports::{CodeCompany, GrantStore as _, PeopleStore as _, Redeemed, TextPage};
+use authority::oauth::records::{GrantRecord, Mac, RevocationKind, SessionRecord, UserRecord};
 use authority::{Change, PortError};
 use base::code as codes;
 use std::collections::BTreeSet;
 use store::Store;
 
 both_engines!(
+    what_is_redeemed_is_read_with_its_person_as_it_is_now,
     a_person_is_read_back_as_they_were_written,
     an_address_belongs_to_one_person,
     a_person_is_replaced_if_they_are_as_before,
@@ -68,6 +69,42 @@ async fn begun(store: &Store, user: &str) -> (Mac, SessionRecord) {
     let (mac, session) = (mac(), session(user));
     store.create_session(mac, session.clone(), event(codes::USER_CREATED, 0)).await.unwrap();
     (mac, session)
+}
+
+async fn what_is_redeemed_is_read_with_its_person_as_it_is_now(rig: Rig) {
+    let store = &rig.store;
+    let ada = user("ada@example.com");
+    let of = |person: Option<&str>| GrantRecord { user: person.map(str::to_owned), ..grant() };
+    let (hers, nobodys, strangers) = (of(Some(&ada.id)), of(None), of(Some("nobody")));
+    let mut kept = Vec::new();
+    for grant in [&hers, &nobodys, &strangers] {
+        let (one, token) = (mac(), refresh(grant, 0));
+        let company = CodeCompany::default();
+        store.create_code(grant.clone(), (one, code(grant)), company, issued()).await.unwrap();
+        assert!(matches!(
+            store.redeem_code(one, Some(token.clone()), at(1), issued()).await.unwrap(),
+            Redeemed::Now(_)
+        ));
+        kept.push((grant.clone(), one, token));
+    }
+    let check = async |person: Option<&UserRecord>| {
+        for (grant, one, token) in &kept {
+            let person = person.filter(|it| grant.user.as_ref() == Some(&it.id)).cloned();
+            let found = store.code_and_person(*one).await.unwrap();
+            assert_eq!(found, Some((code(grant), grant.clone(), person.clone())));
+            let found = store.refresh_and_person(token.mac).await.unwrap();
+            assert_eq!(found, Some((token.record.clone(), grant.clone(), person)));
+        }
+    };
+    check(None).await;
+    store.create_user(ada.clone(), event(codes::USER_CREATED, 0)).await.unwrap();
+    check(Some(&ada)).await;
+    let closed = UserRecord { disabled_at: Some(at(2)), ..ada.clone() };
+    let act = event(codes::USER_CREATED, 2);
+    store.replace_user(ada, closed.clone(), None, act).await.unwrap().unwrap();
+    check(Some(&closed)).await;
+    assert_eq!(store.code_and_person(mac()).await.unwrap(), None);
+    assert_eq!(store.refresh_and_person(mac()).await.unwrap(), None);
 }
 
 async fn a_person_is_read_back_as_they_were_written(rig: Rig) {
