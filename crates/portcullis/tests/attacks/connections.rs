@@ -187,6 +187,12 @@ fn abort(stream: &TcpStream) {
     let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
+/// How many decisions of requests for `path` stand in the ledger.
+fn decisions(gate: &Gate, path: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM events WHERE path = '{path}' AND kind = 'decision'");
+    gate.done(&["audit", "query", &sql])[0]["count(*)"].as_i64().expect("a count")
+}
+
 /// Whenever the caller hangs up, or is cut, his request stands in the ledger: once.
 #[test]
 fn a_request_leaves_no_trace_by_hanging_up() {
@@ -248,11 +254,7 @@ fn a_request_leaves_no_trace_by_hanging_up() {
             if how == "aborted" && pause == 0 { &mut perhaps } else { &mut paths }.push(path);
         }
     }
-    let count = |path: &str| {
-        let sql =
-            format!("SELECT count(*) FROM events WHERE path = '{path}' AND kind = 'decision'");
-        gate.done(&["audit", "query", &sql])[0]["count(*)"].as_i64().expect("a count")
-    };
+    let count = |path: &str| decisions(&gate, path);
     for path in &paths {
         wait::until(PATIENCE, path, || count(path) > 0);
     }
