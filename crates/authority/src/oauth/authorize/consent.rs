@@ -11,7 +11,7 @@ use protocol::AlgorithmSet;
 use protocol::oauth::ErrorCode;
 use protocol::oauth::client_auth::AuthMethod;
 use protocol::oauth::uri::Uri;
-use protocol::oidc::IdTokenHint;
+use protocol::oidc::{IdTokenHint, scope_claims};
 use serde_json::Value;
 
 /// The client as people see it.
@@ -146,7 +146,7 @@ impl OAuth {
             continue_text,
             client: client_view(&prepared.client, &prepared.reply.redirect_uri),
             email: current.user.email.clone(),
-            scopes: self.scope_views(scopes).await?,
+            scopes: self.scope_views(&with_claims(scopes, prepared)).await?,
             resources: prepared.resources.clone(),
             details: details(prepared).as_array().cloned().unwrap_or_default(),
         })))
@@ -174,7 +174,8 @@ impl OAuth {
         }
         let store = &self.parts.store;
         let kept = store.consent(current.user.id.clone(), client.id.clone()).await?;
-        match kept.is_some_and(|kept| covers(&kept, &scopes, prepared)) {
+        let asked = with_claims(&scopes, prepared);
+        match kept.is_some_and(|kept| covers(&kept, &asked, prepared)) {
             true => Ok(Needed::Nothing { scopes }),
             false => Ok(Needed::Question { scopes }),
         }
@@ -217,6 +218,22 @@ fn covers(kept: &ConsentRecord, scopes: &[String], prepared: &Prepared) -> bool 
         && covers_details(&kept.authorization_details, &details(prepared))
 }
 
+/// The scopes, and those that stand for what the `claims` parameter asks for one by one (OpenID Connect Core §5.4, §5.5):
+/// what a client learns of a person is shown and remembered, whichever way it asks. Tokens get no scope by it.
+fn with_claims(scopes: &[String], prepared: &Prepared) -> Vec<String> {
+    let claims = &prepared.request.claims;
+    let asked = |scope: &str| {
+        let names = scope_claims(scope);
+        claims.userinfo.keys().chain(claims.id_token.keys()).any(|it| names.contains(&&**it))
+    };
+    let news = |scope: &&str| scopes.iter().all(|own| own != scope) && asked(scope);
+    let more = CLAIM_SCOPES.into_iter().filter(news).map(str::to_owned);
+    scopes.iter().cloned().chain(more).collect()
+}
+
+/// The scopes that stand for claims.
+const CLAIM_SCOPES: [&str; 4] = ["address", "email", "phone", "profile"];
+
 /// What stands among remembered resources for: wherever the scopes lead. No resource is empty.
 const ANYWHERE: &str = "";
 
@@ -255,6 +272,8 @@ pub(super) fn remembered(
     // What was agreed to before the client led elsewhere is forgotten.
     let kept = kept.filter(|it| it.at >= prepared.client.created_at);
     let places = places(prepared);
+    let mut scopes = with_claims(scopes, prepared);
+    scopes.sort_unstable();
     // WHY: scopes at one resource and other scopes at another are not all scopes at both, which nobody has seen.
     let kept = kept.filter(|it| it.resources == places || it.scopes == scopes);
     let mut all = kept.unwrap_or_else(|| ConsentRecord {
@@ -265,7 +284,7 @@ pub(super) fn remembered(
         authorization_details: Value::Null,
         at: now,
     });
-    merge(&mut all.scopes, scopes);
+    merge(&mut all.scopes, &scopes);
     merge(&mut all.resources, &places);
     let mut kept_details = all.authorization_details.as_array().cloned().unwrap_or_default();
     for detail in details(prepared).as_array().into_iter().flatten() {

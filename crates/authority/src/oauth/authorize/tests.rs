@@ -451,6 +451,29 @@ async fn rfc9700_s4_11_2_a_document_of_anybody_is_no_open_redirect() {
 }
 
 #[tokio::test]
+async fn oidc_core_s5_5_claims_that_are_asked_for_one_by_one_are_agreed_to() {
+    let stage = stage(|_| ()).await;
+    let session = stage.sign_in(None).await;
+    let only = ("scope", "openid");
+    let view = consent(stage.ask(&[only], Some(&session)).await);
+    stage.agree(&view, &session).await;
+    stage.grant(&stage.ask(&[only], Some(&session)).await);
+    for (wish, scope) in [
+        (r#"{"userinfo":{"email":null}}"#, "email"),
+        (r#"{"id_token":{"phone_number":{"essential":true}}}"#, "phone"),
+        (r#"{"id_token":{"birthdate":null}}"#, "profile"),
+    ] {
+        let ask = [only, ("claims", wish)];
+        let view = consent(stage.ask(&ask, Some(&session)).await);
+        let names: Vec<&str> = view.scopes.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["openid", scope]);
+        stage.agree(&view, &session).await;
+        let grant = stage.grant(&stage.ask(&ask, Some(&session)).await);
+        assert_eq!(grant.scopes, ["openid"], "tokens get no scope by it");
+    }
+}
+
+#[tokio::test]
 async fn rfc8707_s2_what_was_agreed_to_at_one_resource_is_not_given_at_another() {
     let stage = stage(|_| ()).await;
     let session = stage.sign_in(None).await;
