@@ -199,3 +199,40 @@ fn rfc9700_s4_11_nobody_is_led_away_after_signing_in_or_out() {
         assert!(matches!(arrival, Arrival::Page(_)), "{next:?} led to {arrival:?}");
     }
 }
+
+#[test]
+fn rfc7591_a_client_makes_itself_known_and_signs_its_person_in() {
+    let stage = Stage::with("[authority]\nregistration = \"open\"");
+    for auth in ["client_secret_basic", "client_secret_post", "none"] {
+        let metadata = json!({
+            "client_name": "Newcomer",
+            "redirect_uris": [CALLBACK],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": auth,
+        });
+        let facts = json!({
+            "issuer": stage.issuer(),
+            "metadata": metadata,
+            "auth": auth,
+            "redirect_uri": CALLBACK,
+            "scope": SCOPES,
+        });
+        let client = Client { facts };
+        let mut person = Person::new(&stage.gate, "Ada");
+        let result = client.flow("openid-client", "code", &mut person);
+        complete(&stage, &person, &result, auth);
+        assert_eq!(person.saw(), ["Sign in", "Allow Newcomer?"], "{auth}");
+        assert_eq!(result["client"]["token_endpoint_auth_method"], auth, "{result}");
+        assert!(stage.passes(&token(&result["tokens"], "access_token")), "{auth}");
+    }
+    // Where nobody has said that strangers may, they may not.
+    let closed = Stage::start();
+    let kind = [("content-type", "application/json")];
+    let body = json!({ "redirect_uris": [CALLBACK] }).to_string();
+    let url = closed.issuer() + "/oauth/register";
+    let answer = testkit::request("POST", &url, &kind, body.as_bytes());
+    assert!((400..500).contains(&answer.status), "{}", answer.text());
+    let metadata = testkit::get(&(closed.issuer() + "/.well-known/openid-configuration"), &[]);
+    assert_eq!(metadata.json()["registration_endpoint"], Value::Null);
+}

@@ -18,13 +18,25 @@ const authentication = () => {
   }
 };
 
-const config = await client.discovery(
-  new URL(facts.issuer),
-  facts.client_id,
-  facts.metadata ?? {},
-  authentication(),
-  { execute: [client.allowInsecureRequests], algorithm: facts.discovery ?? "oidc" },
-);
+const options = {
+  execute: [client.allowInsecureRequests],
+  algorithm: facts.discovery ?? "oidc",
+};
+/** A client that is known, or one that makes itself known (RFC 7591). */
+const config = facts.client_id
+  ? await client.discovery(
+      new URL(facts.issuer),
+      facts.client_id,
+      facts.metadata ?? {},
+      authentication(),
+      options,
+    )
+  : await client.dynamicClientRegistration(
+      new URL(facts.issuer),
+      facts.metadata,
+      authentication(),
+      options,
+    );
 if (facts.mode === "jwt") client.useJwtResponseMode(config);
 const pair = facts.dpop && (await client.randomDPoPKeyPair("ES256"));
 const dpop = pair ? { DPoP: client.getDPoPHandle(config, pair) } : {};
@@ -68,7 +80,7 @@ const flows = {
     const back = await send(url);
     const tokens = await client.authorizationCodeGrant(config, arrived(back), checks, {}, dpop);
     const claims = tokens.claims();
-    const result = { url: String(url), back, tokens, claims };
+    const result = { url: String(url), back, tokens, claims, client: config.clientMetadata() };
     result.userinfo = await client.fetchUserInfo(config, tokens.access_token, claims.sub, dpop);
     if (facts.api) result.called = await call(tokens.access_token);
     return result;
