@@ -10,7 +10,7 @@
 //! - The queue and the tries of each message are bounded; a client that cannot be told is recorded.
 
 use super::authorize::{ErrorPage, FIX_CLIENT};
-use super::records::{ClientRecord, SessionRecord};
+use super::records::{ClientRecord, Origin as From, SessionRecord};
 use super::refusal::Failed;
 use super::sessions::{Current, SessionText};
 use super::{OAuth, Origin};
@@ -187,8 +187,13 @@ impl OAuth {
         };
         let current = self.current(call.session.as_ref()).await?;
         let Some((text, current)) = call.session.as_ref().zip(current) else {
-            // Nobody is signed in. RP-Initiated Logout §2: without a hint nothing vouches for the way back.
-            return Ok(if wish.hint.is_some() { done } else { LogoutStep::Done });
+            // Nobody is signed in. RP-Initiated Logout §2: without a hint nothing vouches for the way back. WHY not for
+            // strangers with one: whoever has an account has a hint for a client of their own, and could lead anybody there
+            // (RFC 9700 §4.11.2).
+            let stranger =
+                |it: &Arc<ClientRecord>| matches!(it.origin, From::Dynamic | From::Document);
+            let vouched = wish.hint.is_some() && !wish.client.as_ref().is_some_and(stranger);
+            return Ok(if vouched { done } else { LogoutStep::Done });
         };
         let query = call.params.encode();
         let form = format!("logout\0{query}");
@@ -266,7 +271,7 @@ impl OAuth {
             form: Some(vec![("logout_token".to_owned(), Secret::new(token))]),
             basic: None,
             accept: "*/*",
-            operator: client.origin == super::records::Origin::File,
+            operator: client.origin == From::File,
             timeout: TIMEOUT,
             max_bytes: ANSWER_BYTES,
         };

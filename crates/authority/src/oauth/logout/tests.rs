@@ -235,3 +235,18 @@ async fn the_queue_is_bounded_and_says_so() {
     stage.world.oauth.tell_clients(&current.session).await.unwrap();
     assert_eq!(stage.world.events().len(), 1);
 }
+
+#[tokio::test]
+async fn rfc9700_s4_11_2_a_hint_of_ones_own_client_leads_nobody_there() {
+    let stage = stage().await;
+    let hint = stage.hint(Some(stage.session_id().await)).await;
+    let mut stranger = (*stage.client).clone();
+    stranger.origin = From::Dynamic;
+    stage.world.store.state().clients.insert(stranger.id.clone(), stranger.clone());
+    stage.world.oauth.reload_client(&stranger.id).await.unwrap();
+    let pairs = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", BACK)];
+    let step = stage.ask(&pairs, None).await;
+    assert_eq!(step, LogoutStep::Redirect { url: BACK.to_owned() }, "the session's own hint");
+    // Whoever else opens the same address.
+    assert_eq!(stage.ask(&pairs, None).await, LogoutStep::Done);
+}
