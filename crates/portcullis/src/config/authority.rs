@@ -95,6 +95,8 @@ pub struct Client {
     pub redirect_uris: Vec<String>,
     /// `post_logout_redirect_uris`.
     pub post_logout_redirect_uris: Vec<String>,
+    /// `backchannel_logout_uri`: where it is told that a person has signed out.
+    pub backchannel_logout_uri: Option<String>,
     /// `scopes` that it may ask for; sorted.
     pub scopes: Vec<String>,
     /// `profile`. Default `standard`.
@@ -233,6 +235,7 @@ fn read_client(reader: &mut Reader<'_>, mut section: Section<'_>) -> Client {
     let grants = section.read(reader, "grants", |reader, field| reader.some(field, read_grant));
     let redirect_uris = section.read(reader, "redirect_uris", read_uris).unwrap_or_default();
     let after = section.read(reader, "post_logout_redirect_uris", read_uris);
+    let told = section.read(reader, "backchannel_logout_uri", Reader::url);
     let scopes = section.read(reader, "scopes", |reader, field| reader.scopes(field));
     let rules = [
         ("standard", Profile::Standard),
@@ -271,6 +274,7 @@ fn read_client(reader: &mut Reader<'_>, mut section: Section<'_>) -> Client {
         grants: grants.unwrap_or(default),
         redirect_uris,
         post_logout_redirect_uris: after.unwrap_or_default(),
+        backchannel_logout_uri: told.map(|it| it.as_str().to_owned()),
         scopes: scopes.unwrap_or_default(),
         profile: profile.unwrap_or(Profile::Standard),
         pkce: pkce.unwrap_or(true),

@@ -105,6 +105,8 @@ fn client(it: &config::Client, pepper: &Pepper) -> Result<ClientRecord, String> 
         application_type: "web".to_owned(),
         subject_type: "public".to_owned(),
         post_logout_redirect_uris: it.post_logout_redirect_uris.clone(),
+        backchannel_logout_uri: it.backchannel_logout_uri.clone(),
+        backchannel_logout_session_required: it.backchannel_logout_uri.is_some(),
         ..ClientMetadata::default()
     };
     let secrets = it.secret.iter().map(|secret| ClientSecret {

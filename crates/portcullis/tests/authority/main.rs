@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod backchannel;
 mod code;
 mod crash;
 mod fapi;

@@ -137,7 +137,7 @@ fn every_section_takes_its_keys() {
         ),
         (
             "end",
-            "[[client]]\nname = \"ui\"\nredirect_uris = [\"https://a.example/cb\"]\nscopes = [\"openid\"]\npkce = \"optional\"\nsecret = { env = \"GATE_SECRET\" }\nconsent = false",
+            "[[client]]\nname = \"ui\"\nredirect_uris = [\"https://a.example/cb\"]\nscopes = [\"openid\"]\npkce = \"optional\"\npost_logout_redirect_uris = [\"https://a.example/\"]\nbackchannel_logout_uri = \"https://a.example/out\"\nsecret = { env = \"GATE_SECRET\" }\nconsent = false",
         ),
         (
             "end",
