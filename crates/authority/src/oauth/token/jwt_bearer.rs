@@ -10,7 +10,6 @@ use crate::oauth::clients::{JWT_BEARER, PERSONAL_SCOPES};
 use crate::oauth::mint::{AccessAsk, audience};
 use crate::oauth::records::{ClientRecord, TrustRecord};
 use crate::oauth::refusal::Failed;
-use crate::oauth::secrets::Purpose;
 use crate::oauth::settings::TOKEN_PATH;
 use crate::oauth::trust::meets;
 use base::limits::{CLOCK_SKEW, CREDENTIAL_BYTES};
@@ -42,7 +41,6 @@ impl OAuth {
         let trusted = self.trusted(text, named.as_deref()).await?;
         let client = self.bearer(&trusted.rule)?;
         *who = Some(client.id.clone());
-        self.first_use(&trusted.claims).await?;
         let cnf = self.binding(call, &client).await?;
         let caller = Caller { client: &client, call, cnf };
         let scopes = scopes(&client, &trusted.rule, caller.scopes()?)?;
@@ -177,23 +175,6 @@ impl OAuth {
                 ErrorCode::UnauthorizedClient,
                 "the client may not use this grant type",
                 "RFC 6749 §5.2: the client of the rule is not registered for jwt-bearer",
-            )),
-        }
-    }
-
-    /// RFC 7523 §3 (7): an assertion that has an id is used once.
-    async fn first_use(&self, claims: &Claims) -> Result<(), Failed> {
-        let (Some(issuer), Some(jti), Some(end)) =
-            (claims.issuer.as_deref(), claims.jti.as_deref(), claims.expires_at)
-        else {
-            return Ok(());
-        };
-        let mac = Purpose::Once.mac(&self.parts.pepper, &format!("jwt-bearer\0{issuer}\0{jti}"));
-        match self.parts.store.once(mac, end.plus(CLOCK_SKEW)).await? {
-            true => Ok(()),
-            false => Err(Failed::grant(
-                "the assertion was used before",
-                "RFC 7523 §3: the jti of the assertion was seen before",
             )),
         }
     }
