@@ -36,7 +36,7 @@ pub use openapi::document;
 pub use problem::Problem;
 pub use routes::router;
 pub use serve::{
-    ControlSocket, Door, Front, Proxies, ProxyHeader, ServeError, ServerTls, Shutdown, serve_socket,
-    serve_tcp,
+    ControlSocket, Door, Front, Proxies, ProxyHeader, ServeError, ServerTls, Shutdown,
+    serve_socket, serve_tcp,
 };
 pub use time::rfc3339;

@@ -84,5 +84,5 @@ pub(crate) fn routes(issuer: Issuer) -> Router {
         .merge(userinfo::routes())
         .merge(logout::routes())
         .merge(register::routes())
-       .with_state(issuer)
+        .with_state(issuer)
 }

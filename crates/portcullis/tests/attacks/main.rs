@@ -8,10 +8,10 @@
 )]
 
 mod authority_nodes;
-mod authority_strangers;
 #[expect(dead_code, reason = "the tests of rules use the rest")]
 #[path = "../authority/rules_stage.rs"]
 mod authority_stage;
+mod authority_strangers;
 mod bodies;
 mod chaos;
 mod connections;
