@@ -7,7 +7,7 @@
 use super::OAuth;
 use super::client_auth::ClientCall;
 use super::living::Seen;
-use super::records::{ClientRecord, Profile, RefreshRotation};
+use super::records::{ClientRecord, Profile};
 use super::refusal::Failed;
 use super::secrets::Purpose;
 use protocol::Algorithm;
@@ -114,11 +114,10 @@ impl OAuth {
         let now = self.parts.clock.now();
         let found = self.parts.store.refresh(mac).await?.filter(|(record, grant)| {
             let lives = grant.revoked_at.is_none() && now < record.expires_at.min(grant.expires_at);
-            record.client == client.id && lives
+            // RFC 7662 §2.2: active is what could be used now; a spent one brings nothing new.
+            record.client == client.id && lives && record.spent_at.is_none()
         });
-        // A token that rotates may be spent, which only its use can tell.
-        let Some((record, grant)) = found.filter(|_| client.refresh == RefreshRotation::Keep)
-        else {
+        let Some((record, grant)) = found else {
             return self.said(client, IntrospectionResponse::Inactive, signed);
         };
         let settings = self.settings();

@@ -26,6 +26,13 @@ pub(crate) struct KeptRefresh {
     pub(crate) child: Option<(UnixMs, Mac)>,
 }
 
+impl KeptRefresh {
+    /// The record as a look shows it.
+    fn seen(&self) -> RefreshRecord {
+        RefreshRecord { spent_at: self.child.map(|(at, _)| at), ..self.record.clone() }
+    }
+}
+
 /// All that is kept.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -377,7 +384,7 @@ impl GrantStore for Memory {
         let state = self.state();
         let kept = state.refreshes.get(&mac).and_then(|kept| {
             let grant = state.grants.get(&kept.record.grant)?;
-            Some((kept.record.clone(), grant.clone()))
+            Some((kept.seen(), grant.clone()))
         });
         done(kept)
     }
@@ -389,7 +396,7 @@ impl GrantStore for Memory {
         let state = self.state();
         let kept = state.refreshes.get(&mac).and_then(|kept| {
             let grant = state.grants.get(&kept.record.grant)?;
-            Some((kept.record.clone(), grant.clone(), state.person(grant)))
+            Some((kept.seen(), grant.clone(), state.person(grant)))
         });
         done(kept)
     }

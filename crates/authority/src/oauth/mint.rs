@@ -199,6 +199,7 @@ impl OAuth {
             client: grant.client.clone(),
             created_at: now,
             expires_at: idle.min(grant.expires_at),
+            spent_at: None,
         };
         let sealed = Secret::new(self.parts.sealer.seal(CHILD, text.expose().as_bytes())?);
         let mac = Purpose::Refresh.mac(&self.parts.pepper, text.expose());

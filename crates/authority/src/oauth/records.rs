@@ -273,6 +273,9 @@ pub struct RefreshRecord {
     pub created_at: UnixMs,
     /// From when on it is refused: the earlier of idle and absolute end.
     pub expires_at: UnixMs,
+    /// When it was used; `None` in one that is made. What a store reads says it, to look at: whether a use is right,
+    /// only the use itself finds out.
+    pub spent_at: Option<UnixMs>,
 }
 
 /// An opaque access token.

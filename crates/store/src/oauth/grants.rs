@@ -143,7 +143,7 @@ impl GrantStore for Store {
         self.read(Box::new(move |conn| {
             Box::pin(conn.first(refresh::WITH_PERSON, args![mac.as_slice()], |row| {
                 let (refresh, grant) = refresh::read(row)?;
-                Ok((refresh, grant, person(row, 6)?))
+                Ok((refresh, grant, person(row, 7)?))
             }))
         }))
     }

@@ -16,13 +16,13 @@ use base::{Event, UnixMs};
 const INSERT: &str = "INSERT INTO refresh_tokens (mac, grant_id, client_id, created_at, expires_at, \
      kept_until) VALUES ($1, $2, $3, $4, $5, $6)";
 pub(super) const ONE: &str = concat!(
-    "SELECT r.grant_id, r.client_id, r.created_at, r.expires_at, ",
+    "SELECT r.grant_id, r.client_id, r.created_at, r.expires_at, r.spent_at, ",
     grant_columns!(),
     " FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.mac = $1"
 );
 /// [`ONE`], and the account.
 pub(super) const WITH_PERSON: &str = concat!(
-    "SELECT r.grant_id, r.client_id, r.created_at, r.expires_at, ",
+    "SELECT r.grant_id, r.client_id, r.created_at, r.expires_at, r.spent_at, ",
     grant_columns!(),
     ", u.doc FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id \
      LEFT JOIN users u ON u.id = g.user_id WHERE r.mac = $1"
@@ -52,8 +52,9 @@ pub(super) fn read(row: &Row) -> Result<(RefreshRecord, GrantRecord), PortError>
         client: row.text(1)?.to_owned(),
         created_at: UnixMs(row.int(2)?),
         expires_at: UnixMs(row.int(3)?),
+        spent_at: row.optional_int(4)?.map(UnixMs),
     };
-    Ok((refresh, grant(row, 4)?))
+    Ok((refresh, grant(row, 5)?))
 }
 
 /// Keeps a token of this grant.

@@ -9,11 +9,11 @@ use authority::PortError;
 use base::UnixMs;
 use std::time::Duration;
 
-/// Rows that one intention removes at most: some 10 ms of the one writer.
-const ROWS: i64 = 1_000;
+/// Rows that one intention removes at most: some 1 ms of the one writer, so that no request waits long behind it.
+const ROWS: i64 = 100;
 /// Intentions for each kind of rows in one sweep: 200,000 rows, more than a minute brings (3,000 refreshes a
 /// second).
-const ROUNDS: u32 = 200;
+const ROUNDS: u32 = 2_000;
 /// How long things are kept after their end, since clocks of nodes differ, and what a fast one has removed a slow
 /// one would take for unused.
 const SKEW: Duration = Duration::from_secs(300);

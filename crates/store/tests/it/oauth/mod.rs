@@ -93,6 +93,7 @@ pub(crate) fn refresh(grant: &GrantRecord, ms: i64) -> NewRefresh {
             client: grant.client.clone(),
             created_at: at(ms),
             expires_at: at(ms + 14 * DAY),
+            spent_at: None,
         },
         sealed: Secret::new([b"sealed ".as_slice(), &mac].concat()),
     }

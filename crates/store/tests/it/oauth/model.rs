@@ -335,6 +335,7 @@ impl Pair<'_> {
             let expected = self.model.tokens.get(mac).map(|it| {
                 let mut record = it.new.record.clone();
                 record.expires_at = it.expires_at;
+                record.spent_at = it.spent.as_ref().map(|(then, _)| *then);
                 (record.clone(), self.model.grant(&record.grant).unwrap())
             });
             assert_eq!(kept, expected);

@@ -48,6 +48,24 @@ async fn rfc6749_s6_a_refresh_token_gives_a_new_pair() {
 }
 
 #[tokio::test]
+async fn rfc7662_s2_2_a_refresh_token_is_active_until_it_is_spent() {
+    use crate::oauth::introspect::Answer;
+    let (world, made, token, _) = refreshing(|_| ()).await;
+    let active = async |token: &str| {
+        let secret = made.secret.as_ref().unwrap();
+        let call = basic(&made.client.id, secret.expose(), &[("token", token)]);
+        match world.oauth.introspect(&call, false).await.unwrap() {
+            Answer::Plain(said) => said["active"] == true,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(active(&token).await);
+    let next = child(&ask(&world, &made, &token, &[]).await.unwrap());
+    assert!(!active(&token).await, "spent");
+    assert!(active(&next).await);
+}
+
+#[tokio::test]
 async fn the_same_parent_within_the_window_gives_the_same_child() {
     let (world, made, token, _) = refreshing(|_| ()).await;
     let first = child(&ask(&world, &made, &token, &[]).await.unwrap());
