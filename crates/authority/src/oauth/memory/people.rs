@@ -1,0 +1,146 @@
+//! Clients and people, in memory.
+
+use super::{Memory, conflict, done, page};
+use crate::oauth::ports::{ClientStore, PeopleStore, TextPage};
+use crate::oauth::records::{
+    ClientRecord, ConsentRecord, Mac, Revocation, SessionRecord, UserRecord,
+};
+use crate::ports::Answer;
+use base::{Event, UnixMs};
+
+impl ClientStore for Memory {
+    fn create_client(&self, client: ClientRecord, event: Event) -> Answer<'_, i64> {
+        let mut state = self.state();
+        if state.clients.contains_key(&client.id) {
+            return conflict();
+        }
+        state.clients.insert(client.id.clone(), client);
+        done(state.note(event))
+    }
+
+    fn replace_client(
+        &self,
+        before: ClientRecord,
+        after: ClientRecord,
+        revoke: Option<Revocation>,
+        event: Event,
+    ) -> Answer<'_, Option<i64>> {
+        let mut state = self.state();
+        if state.clients.get(&before.id) != Some(&before) {
+            return done(None);
+        }
+        state.clients.insert(before.id, after);
+        if let Some(revocation) = revoke {
+            state.revoke(revocation);
+        }
+        done(Some(state.note(event)))
+    }
+
+    fn remove_client(
+        &self,
+        id: String,
+        revoke: Revocation,
+        event: Event,
+    ) -> Answer<'_, Option<i64>> {
+        let mut state = self.state();
+        if state.clients.remove(&id).is_none() {
+            return done(None);
+        }
+        state.revoke(revoke);
+        done(Some(state.note(event)))
+    }
+
+    fn client(&self, id: String) -> Answer<'_, Option<ClientRecord>> {
+        done(self.state().clients.get(&id).cloned())
+    }
+
+    fn clients(&self, wanted: TextPage) -> Answer<'_, Vec<ClientRecord>> {
+        done(page(&self.state().clients, &wanted))
+    }
+}
+
+impl PeopleStore for Memory {
+    fn create_user(&self, user: UserRecord, event: Event) -> Answer<'_, i64> {
+        let mut state = self.state();
+        let taken = |other: &UserRecord| other.id == user.id || other.email == user.email;
+        if state.users.values().any(taken) {
+            return conflict();
+        }
+        state.users.insert(user.id.clone(), user);
+        done(state.note(event))
+    }
+
+    fn replace_user(
+        &self,
+        before: UserRecord,
+        after: UserRecord,
+        revoke: Option<Revocation>,
+        event: Event,
+    ) -> Answer<'_, Option<i64>> {
+        let mut state = self.state();
+        if state.users.get(&before.id) != Some(&before) {
+            return done(None);
+        }
+        if let Some(revocation) = revoke {
+            state.revoke(revocation);
+            state.sessions.retain(|_, session| session.user != before.id);
+        }
+        state.users.insert(before.id, after);
+        done(Some(state.note(event)))
+    }
+
+    fn user(&self, id: String) -> Answer<'_, Option<UserRecord>> {
+        done(self.state().users.get(&id).cloned())
+    }
+
+    fn user_by_email(&self, email: String) -> Answer<'_, Option<UserRecord>> {
+        done(self.state().users.values().find(|user| user.email == email).cloned())
+    }
+
+    fn users(&self, wanted: TextPage) -> Answer<'_, Vec<UserRecord>> {
+        done(page(&self.state().users, &wanted))
+    }
+
+    fn create_session(&self, mac: Mac, session: SessionRecord, event: Event) -> Answer<'_, ()> {
+        let mut state = self.state();
+        if state.sessions.values().any(|other| other.id == session.id) {
+            return conflict();
+        }
+        state.sessions.insert(mac, session);
+        state.note(event);
+        done(())
+    }
+
+    fn session(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<SessionRecord>> {
+        done(self.state().sessions.get(&mac).filter(|it| now < it.expires_at).cloned())
+    }
+
+    fn replace_session(&self, mac: Mac, session: SessionRecord) -> Answer<'_, bool> {
+        let mut state = self.state();
+        let kept = state.sessions.contains_key(&mac);
+        if kept {
+            state.sessions.insert(mac, session);
+        }
+        done(kept)
+    }
+
+    fn end_session(&self, id: String, event: Event) -> Answer<'_, Option<SessionRecord>> {
+        let mut state = self.state();
+        let mac = state.sessions.iter().find(|(_, it)| it.id == id).map(|(mac, _)| *mac);
+        let ended = mac.and_then(|mac| state.sessions.remove(&mac));
+        if ended.is_some() {
+            state.note(event);
+        }
+        done(ended)
+    }
+
+    fn sessions(&self, user: String, now: UnixMs) -> Answer<'_, Vec<SessionRecord>> {
+        let state = self.state();
+        let of = state.sessions.values().filter(|it| it.user == user && now < it.expires_at);
+        done(of.cloned().collect())
+    }
+
+    fn consent(&self, user: String, client: String) -> Answer<'_, Option<ConsentRecord>> {
+        done(self.state().consents.get(&(user, client)).cloned())
+    }
+}
