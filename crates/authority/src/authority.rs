@@ -4,7 +4,7 @@ use crate::actor::Actor;
 use crate::error::Error;
 use crate::ports::Registry;
 use crate::sealing::Pepper;
-use base::{Clock, Code, Event, EventId, Kind, NodeId, Outcome, code};
+use base::{Clock, Code, Event, NodeId};
 use std::sync::Arc;
 
 /// The use cases. One for the whole process.
@@ -56,14 +56,7 @@ impl Authority {
         target: Option<&str>,
         detail: &str,
     ) -> Result<Event, Error> {
-        let mut event =
-            Event::new(EventId::random()?, self.clock.now(), self.node, Kind::Admin, code);
-        event.principal = Some(actor.principal.clone());
-        event.scheme = Some(actor.scheme);
-        event.client_ip = actor.client_ip;
-        event.credential_id = target.map(Arc::from);
-        event.detail = (!detail.is_empty()).then(|| detail.into());
-        Ok(event)
+        actor.act((self.clock.now(), self.node), code, target, detail)
     }
 
     /// Records that `act` was refused, and gives the refusal back.
@@ -76,14 +69,10 @@ impl Authority {
         target: Option<&str>,
         refusal: Error,
     ) -> Result<T, Error> {
-        // What failed on our side is no refusal, and a store that does not answer cannot take a record.
-        if !matches!(refusal, Error::Invalid { .. } | Error::NotFound { .. }) {
-            return Err(refusal);
+        let seen = (self.clock.now(), self.node);
+        if let Some(event) = actor.refusal(seen, &act, target, &refusal)? {
+            self.registry.record(event).await?;
         }
-        let detail = format!("{act}: {refusal}");
-        let mut event = self.event(actor, code::ACT_REFUSED, target, &detail)?;
-        event.outcome = Outcome::Deny;
-        self.registry.record(event).await?;
         Err(refusal)
     }
 }

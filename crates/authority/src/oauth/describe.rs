@@ -7,6 +7,7 @@ use super::settings::{PUSH_PATH, Registration, TOKEN_PATH};
 use super::{AAL1, OAuth, OFFERED, Pushed};
 use protocol::oauth::OAuthError;
 use protocol::oauth::metadata::ServerMetadata;
+use protocol::oidc::STANDARD_CLAIMS;
 use std::collections::BTreeSet;
 
 /// How clients may authenticate.
@@ -18,8 +19,8 @@ const TAKEN: [&str; 9] =
     ["ES256", "ES384", "PS256", "PS384", "PS512", "EdDSA", "RS256", "RS384", "RS512"];
 /// What DPoP proofs may be signed with.
 const PROOFS: [&str; 4] = ["ES256", "PS256", "EdDSA", "RS256"];
-/// Claims that ID tokens and userinfo may hold.
-const CLAIMS: [&str; 32] = [
+/// Claims of ID tokens that are about the sign-in, beside those about the person.
+const CLAIMS: [&str; 12] = [
     "iss",
     "sub",
     "aud",
@@ -32,26 +33,6 @@ const CLAIMS: [&str; 32] = [
     "azp",
     "sid",
     "at_hash",
-    "name",
-    "given_name",
-    "family_name",
-    "middle_name",
-    "nickname",
-    "preferred_username",
-    "profile",
-    "picture",
-    "website",
-    "gender",
-    "birthdate",
-    "zoneinfo",
-    "locale",
-    "updated_at",
-    "email",
-    "email_verified",
-    "address",
-    "phone_number",
-    "phone_number_verified",
-    "roles",
 ];
 
 impl OAuth {
@@ -112,7 +93,7 @@ impl OAuth {
             code_challenge_methods_supported: vec!["S256"],
             prompt_values_supported: vec!["none", "login", "consent", "select_account"],
             claim_types_supported: vec!["normal"],
-            claims_supported: CLAIMS.map(str::to_owned).to_vec(),
+            claims_supported: claims(),
             ui_locales_supported: vec!["en".to_owned()],
             protected_resources: settings.resources.iter().map(|it| it.uri.clone()).collect(),
             claims_parameter_supported: true,
@@ -145,4 +126,8 @@ impl OAuth {
         let key = proof.map(|it| it.jkt.to_string());
         self.push(&client, &call.params, key, &call.origin).await
     }
+}
+
+fn claims() -> Vec<String> {
+    CLAIMS.iter().chain(&STANDARD_CLAIMS).map(|it| (*it).to_owned()).collect()
 }

@@ -240,14 +240,7 @@ impl OAuth {
         target: Option<&str>,
         detail: &str,
     ) -> Result<Event, Error> {
-        let now = self.parts.clock.now();
-        let mut event = Event::new(EventId::random()?, now, self.parts.node, Kind::Admin, code);
-        event.principal = Some(actor.principal.clone());
-        event.scheme = Some(actor.scheme);
-        event.client_ip = actor.client_ip;
-        event.credential_id = target.map(Arc::from);
-        event.detail = (!detail.is_empty()).then(|| detail.into());
-        Ok(event)
+        actor.act((self.parts.clock.now(), self.parts.node), code, target, detail)
     }
 
     /// Records that `act` was refused, and gives the refusal back; see `Authority::refused`.
@@ -258,13 +251,10 @@ impl OAuth {
         target: Option<&str>,
         refusal: Error,
     ) -> Result<T, Error> {
-        if !matches!(refusal, Error::Invalid { .. } | Error::NotFound { .. }) {
-            return Err(refusal);
+        let seen = (self.parts.clock.now(), self.parts.node);
+        if let Some(event) = actor.refusal(seen, &act, target, &refusal)? {
+            self.parts.audit.record(event).await?;
         }
-        let detail = format!("{act}: {refusal}");
-        let mut event = self.act(actor, code::ACT_REFUSED, target, &detail)?;
-        event.outcome = Outcome::Deny;
-        self.parts.audit.record(event).await?;
         Err(refusal)
     }
 
