@@ -6,21 +6,16 @@ use super::person::{Visit, message, own_login};
 use crate::pages::forms::{ClientView, Device, DeviceConsent, ScopeView, page};
 use authority::oauth::{DeviceDecision, DeviceStep};
 use axum::Router;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{Request, StatusCode};
+use http::StatusCode;
 
 pub(super) fn routes() -> Router<Issuer> {
     Router::new().route("/device", get(ask).post(answer))
 }
 
-async fn ask(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let visit = match Visit::read(&issuer, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
+async fn ask(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let session = visit.session();
     let Some(code) = visit.params.get("user_code") else {
         return match issuer.oauth().current(session.as_ref()).await {
@@ -33,11 +28,7 @@ async fn ask(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
     shown(&issuer, &visit, code, step)
 }
 
-async fn answer(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let visit = match Visit::read(&issuer, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
+async fn answer(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let session = visit.session();
     let step = match visit.is_from_us(&issuer) {
         true => {

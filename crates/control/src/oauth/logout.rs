@@ -7,11 +7,10 @@ use super::person::{Visit, message, with_cookie};
 use crate::pages::forms::{Logout, page};
 use authority::oauth::{LogoutCall, LogoutStep};
 use axum::Router;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::{Request, StatusCode};
+use http::StatusCode;
 use protocol::oauth::Params;
 
 pub(super) fn routes() -> Router<Issuer> {
@@ -20,20 +19,12 @@ pub(super) fn routes() -> Router<Issuer> {
         .route("/oauth/logout/decide", post(decided))
 }
 
-async fn asked(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let visit = match Visit::read(&issuer, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
+async fn asked(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let params = visit.params.clone();
     go_on(&issuer, &visit, params, None).await
 }
 
-async fn decided(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let visit = match Visit::read(&issuer, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
+async fn decided(State(issuer): State<Issuer>, visit: Visit) -> Response {
     if visit.param("answer") != "allow" {
         let said = ("You stay signed in", "Nothing has changed.", None);
         return message(&issuer, StatusCode::OK, said, None);

@@ -12,7 +12,7 @@ use authority::oauth::{
 };
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRequest, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base::Secret;
@@ -37,9 +37,11 @@ pub(super) struct Visit {
     pub(super) cookies: Cookies,
 }
 
-impl Visit {
-    /// Reads a request: its query, or the form of a POST.
-    pub(super) async fn read(issuer: &Issuer, request: Request<Body>) -> Result<Self, Response> {
+/// Reads a request: its query, or the form of a POST.
+impl FromRequest<Issuer> for Visit {
+    type Rejection = Response;
+
+    async fn from_request(request: Request<Body>, issuer: &Issuer) -> Result<Self, Response> {
         let (parts, params) = if request.method() == Method::POST {
             form::body(request).await
         } else {
@@ -52,7 +54,9 @@ impl Visit {
         let cookies = Cookies::of(&issuer.oauth().settings().issuer);
         Ok(Self { parts, params, origin, cookies })
     }
+}
 
+impl Visit {
     pub(super) fn session(&self) -> Option<SessionText> {
         self.cookies.read(&self.parts.headers, SESSION)
     }
@@ -121,11 +125,7 @@ fn unreadable(issuer: &Issuer, error: &OAuthError) -> Response {
     message(issuer, StatusCode::BAD_REQUEST, said, None)
 }
 
-async fn authorize(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let visit = match Visit::read(&issuer, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
+async fn authorize(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let asked = Asked {
         params: visit.params.clone(),
         session: visit.session(),
@@ -135,11 +135,7 @@ async fn authorize(State(issuer): State<Issuer>, request: Request<Body>) -> Resp
     shown(&issuer, &visit, step, None)
 }
 
-async fn decide(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let visit = match Visit::read(&issuer, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
+async fn decide(State(issuer): State<Issuer>, visit: Visit) -> Response {
     if !visit.is_from_us(&issuer) {
         return forged(&issuer, &visit);
     }
@@ -259,11 +255,7 @@ fn consent_page(issuer: &Issuer, view: ConsentView) -> Response {
 }
 
 /// The sign-in page by itself: for the pages of ours that need a session.
-async fn login(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let visit = match Visit::read(&issuer, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
+async fn login(State(issuer): State<Issuer>, visit: Visit) -> Response {
     own_login(&issuer, &visit, None)
 }
 
@@ -314,11 +306,7 @@ pub(super) fn own_login(
     with_cookie(page(status, &template, None).into_response(), cookie)
 }
 
-async fn sign_in(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let visit = match Visit::read(&issuer, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
+async fn sign_in(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let oauth = issuer.oauth();
     // RFC 9700 §4.7 and login CSRF: the form was shown to this very browser.
     let visitor = visit.cookies.read(&visit.parts.headers, VISIT);
@@ -404,11 +392,7 @@ async fn again(issuer: &Issuer, visit: &Visit, attempt: (String, String)) -> Res
     shown(issuer, visit, step, Some(attempt))
 }
 
-async fn setup(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let visit = match Visit::read(&issuer, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
+async fn setup(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let first = visit.params.get("first").is_some();
     setup_page(&issuer, &visit, first, (String::new(), None))
 }
@@ -435,11 +419,7 @@ fn setup_page(
     with_cookie(page(status, &template, None).into_response(), cookie)
 }
 
-async fn complete(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let visit = match Visit::read(&issuer, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
+async fn complete(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let oauth = issuer.oauth();
     let visitor = visit.cookies.read(&visit.parts.headers, VISIT);
     let ours = visitor.is_some_and(|it| oauth.csrf_holds(&it, "setup", visit.param("csrf")));

@@ -6,7 +6,7 @@ use super::{Issuer, form};
 use authority::oauth::registration::RegistrationCall;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base::Secret;
@@ -26,6 +26,28 @@ pub(super) fn routes() -> Router<Issuer> {
     Router::new()
         .route("/oauth/register", post(register).options(preflight))
         .route("/oauth/register/{id}", get(show).put(update).delete(remove))
+}
+
+/// A call without a body.
+struct Bare(RegistrationCall);
+
+/// A call with metadata.
+struct Sent(RegistrationCall);
+
+impl FromRequest<Issuer> for Bare {
+    type Rejection = Response;
+
+    async fn from_request(request: Request<Body>, _: &Issuer) -> Result<Self, Response> {
+        call(request, false).await.map(Self)
+    }
+}
+
+impl FromRequest<Issuer> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request<Body>, _: &Issuer) -> Result<Self, Response> {
+        call(request, true).await.map(Self)
+    }
 }
 
 /// Reads a call. `takes`: whether it has a body, which is JSON.
@@ -87,15 +109,7 @@ async fn register(State(issuer): State<Issuer>, request: Request<Body>) -> Respo
     })
 }
 
-async fn show(
-    State(issuer): State<Issuer>,
-    Path(id): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let call = match call(request, false).await {
-        Ok(call) => call,
-        Err(response) => return response,
-    };
+async fn show(State(issuer): State<Issuer>, Path(id): Path<String>, Bare(call): Bare) -> Response {
     match issuer.oauth().registration(&id, &call).await {
         Ok(client) => json(StatusCode::OK, &client),
         Err(error) => refused(&error),
@@ -105,12 +119,8 @@ async fn show(
 async fn update(
     State(issuer): State<Issuer>,
     Path(id): Path<String>,
-    request: Request<Body>,
+    Sent(call): Sent,
 ) -> Response {
-    let call = match call(request, true).await {
-        Ok(call) => call,
-        Err(response) => return response,
-    };
     match issuer.oauth().update_registration(&id, &call).await {
         Ok(client) => json(StatusCode::OK, &client),
         Err(error) => refused(&error),
@@ -120,12 +130,8 @@ async fn update(
 async fn remove(
     State(issuer): State<Issuer>,
     Path(id): Path<String>,
-    request: Request<Body>,
+    Bare(call): Bare,
 ) -> Response {
-    let call = match call(request, false).await {
-        Ok(call) => call,
-        Err(response) => return response,
-    };
     match issuer.oauth().remove_registration(&id, &call).await {
         Ok(()) => {
             // RFC 7592 §2.3: 204.

@@ -160,7 +160,7 @@ fn details() -> String {
         "actions": ["initiate", "status", "cancel"],
         "instructedAmount": { "currency": "EUR", "amount": "123.50" },
         "creditorName": "Merchant A",
-        "creditorAccount": { "bic": "ABCIDEFFXXX", "iban": "DE02100100109307118603" },
+        "creditorAccount": { "bic": "ABCIDEFF", "iban": "DE02100100109307118603" },
         "remittanceInformationUnstructured": "Ref Number Merchant",
         "x".repeat(60): "y".repeat(120),
     }])
