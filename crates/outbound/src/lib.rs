@@ -13,10 +13,12 @@
 mod address;
 mod dns;
 mod fetch;
+mod mail;
 mod target;
 mod tls;
 
 pub use address::refusal;
 pub use dns::DnsResolve;
 pub use fetch::HttpFetch;
+pub use mail::{KEPT_MESSAGES, Kept, MailSink};
 pub use tls::SetupError;

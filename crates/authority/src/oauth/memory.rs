@@ -15,7 +15,7 @@ use super::{Evidence, Parts};
 use crate::PortError;
 use crate::ports::{Answer, AuditLog};
 use crate::sealing::{MasterKey, Pepper, Sealer};
-use base::{BoxFuture, Clock, Event, FakeClock, Fetch, NodeId, UnixMs};
+use base::{BoxFuture, Clock, Event, FakeClock, Fetch, Mail, MailError, Message, NodeId, UnixMs};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(crate) signing: BTreeMap<String, SigningKeyRecord>,
     pub(crate) trusts: BTreeMap<String, TrustRecord>,
     pub(crate) scopes: BTreeMap<String, ScopeRecord>,
+    /// Mail that was sent, oldest first.
+    pub(crate) posted: Vec<Message>,
 }
 
 impl State {
@@ -118,6 +120,7 @@ impl Memory {
             pepper: Arc::new(Pepper::new([9; 32])),
             sealer: Arc::new(Sealer::new(&master).unwrap()),
             fetch,
+            mail: memory.clone(),
             node: NodeId(1),
         }
     }
@@ -141,6 +144,13 @@ impl AuditLog for Memory {
     fn record(&self, event: Event) -> Answer<'_, ()> {
         self.state().note(event);
         done(())
+    }
+}
+
+impl Mail for Memory {
+    fn send(&self, message: Message) -> BoxFuture<'_, Result<(), MailError>> {
+        self.state().posted.push(message);
+        Box::pin(async { Ok(()) })
     }
 }
 

@@ -68,7 +68,9 @@ use crate::ports::AuditLog;
 use crate::records::Change;
 use crate::sealing::{Pepper, Sealer};
 use arc_swap::ArcSwap;
-use base::{BoxFuture, Clock, Code, Event, EventId, Fetch, Kind, NodeId, Outcome, RequestId, code};
+use base::{
+    BoxFuture, Clock, Code, Event, EventId, Fetch, Kind, Mail, NodeId, Outcome, RequestId, code,
+};
 use ports::OAuthStore;
 use protocol::oauth::OAuthError;
 use settings::Settings;
@@ -128,6 +130,8 @@ pub struct Parts {
     pub sealer: Arc<Sealer>,
     /// Fetches clients' keys and documents.
     pub fetch: Arc<dyn Fetch>,
+    /// Takes messages to people.
+    pub mail: Arc<dyn Mail>,
     /// This node.
     pub node: NodeId,
 }

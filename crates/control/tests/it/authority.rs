@@ -10,8 +10,8 @@ use authority::oauth::{
 use authority::{Actor, MasterKey, Pepper, Sealer};
 use aws_lc_rs::digest::{SHA256, digest};
 use base::{
-    BoxFuture, Clock, Event, Fetch, FetchError, FetchRequest, FetchResponse, NodeId, RequestIds,
-    Secret, SystemClock,
+    BoxFuture, Clock, Event, Fetch, FetchError, FetchRequest, FetchResponse, Mail, MailError,
+    Message, NodeId, RequestIds, Secret, SystemClock,
 };
 use control::{Issuer, Surface};
 use protocol::b64;
@@ -32,6 +32,12 @@ struct Nowhere;
 impl Fetch for Nowhere {
     fn fetch(&self, request: FetchRequest) -> BoxFuture<'_, Result<FetchResponse, FetchError>> {
         Box::pin(async move { Err(FetchError::Unreachable(request.url)) })
+    }
+}
+
+impl Mail for Nowhere {
+    fn send(&self, _: Message) -> BoxFuture<'_, Result<(), MailError>> {
+        Box::pin(async { Err(MailError::Closed) })
     }
 }
 
@@ -114,6 +120,7 @@ impl WithAuthority {
             pepper: Arc::new(Pepper::new([9; 32])),
             sealer: Arc::new(Sealer::new(&master).unwrap()),
             fetch: Arc::new(Nowhere),
+            mail: Arc::new(Nowhere),
             node: NodeId(1),
         };
         let settings = Settings::new(ISSUER);

@@ -84,6 +84,7 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
         pepper: pepper.clone(),
         sealer: Arc::new(keyring.sealer),
         fetch: fetch.clone(),
+        mail: Arc::new(outbound::MailSink::new(clock.clone())),
         node,
     };
     let oauth = Arc::new(OAuth::new(own, own::settings(config)));
