@@ -15,14 +15,14 @@ fn main() {
     let options = LedgerOptions::new(dir.into(), NodeId(7), Secret::new([7; 32]), clock);
     let (ledger, recorders) = Ledger::open(options, 1).expect("an empty folder");
     for n in 0..3 {
-        recorders[0].record(request(n));
+        recorders[0].record(&request(n));
     }
     let id = EventId([0x80; 16]);
     let admin = Event::new(id, UnixMs(START), NodeId(7), Kind::Admin, code::KEY_CREATED);
     wait(ledger.append_synced(vec![admin])).expect("a disk without end");
     let mut completion = request(2);
     (completion.kind, completion.id) = (Kind::Completion, EventId([0x90; 16]));
-    recorders[0].record(completion);
+    recorders[0].record(&completion);
     ledger.close().expect("a disk without end");
 }
 

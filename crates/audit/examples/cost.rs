@@ -128,7 +128,7 @@ fn main() {
         // Kept: after many files were deleted ext4 searches long for a free inode.
         let dir = tempfile::tempdir_in(&folder).unwrap().keep();
         let (ledger, recorder) = open(&dir);
-        let with = load(rate, span, |event| recorder.record(event));
+        let with = load(rate, span, |event| recorder.record(&event));
         ledger.close().unwrap();
         let metrics = ledger.metrics();
         println!(

@@ -8,6 +8,7 @@ use crate::batch::Class;
 use crate::columns;
 use crate::frame::{Header, REMEMBERED_IDS, State, Usage};
 use crate::leaf::Salt;
+use crate::row::Row;
 use base::{Event, EventId, Kind};
 use std::collections::{HashSet, VecDeque};
 
@@ -66,7 +67,7 @@ impl Account {
         for (event, _) in rows {
             times = (times.0.min(event.time.0), times.1.max(event.time.0));
             completions |= event.kind == Kind::Completion;
-            self.latest_ms = self.latest_ms.max(latest(event));
+            self.latest_ms = self.latest_ms.max(Row::from(event).head.latest());
             if event.kind == Kind::Admin {
                 self.ids.remember(event.id);
             }
@@ -80,19 +81,15 @@ impl Account {
     }
 }
 
-/// The latest time that an event bears.
-pub(crate) fn latest(event: &Event) -> i64 {
-    event.request_id.map_or(event.time.0, |id| id.time().0.max(event.time.0))
-}
-
 /// Whether the counters grew by what the rows take. Whether somebody waited for a decision does not stand in the
 /// ledger; those are charged to the reserve, so of the other two only the most is known, and of all the sum.
 fn charged(before: Usage, after: Usage, rows: &[(Event, Salt)]) -> bool {
     let (mut normal, mut denial, mut all) = (0u64, 0u64, 0u64);
     for (event, _) in rows {
-        let bytes = columns::row_bytes(event) as u64;
+        let row = Row::from(event);
+        let bytes = columns::row_bytes(&row) as u64;
         all = all.saturating_add(bytes);
-        match Class::of(event, false) {
+        match Class::of(&row.head, false) {
             Class::Normal => normal = normal.saturating_add(bytes),
             Class::Denial => denial = denial.saturating_add(bytes),
             Class::Reserve => {}

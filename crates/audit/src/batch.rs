@@ -1,11 +1,11 @@
 //! What one sync makes durable: events as columns, their leaves' hashes, and what they are charged to.
 
-use crate::account;
 use crate::error::LedgerError;
 use crate::frame::{FrameKind, HEADER, Header, Usage};
 use crate::hash::Hash;
 use crate::leaf::{self, LeafEncoder, SALT_BYTES, Salt};
 use crate::message::Columns;
+use crate::row::{Head, Row};
 use crate::tree::Tree;
 use base::{Event, EventId, Kind};
 
@@ -22,7 +22,7 @@ pub(crate) enum Class {
 
 impl Class {
     /// The class of an event. `strict`: somebody waits for it.
-    pub(crate) fn of(event: &Event, strict: bool) -> Self {
+    pub(crate) fn of(event: &Head, strict: bool) -> Self {
         match event.kind {
             _ if strict => Self::Reserve,
             Kind::Completion | Kind::Admin | Kind::System | Kind::Gap => Self::Reserve,
@@ -61,19 +61,25 @@ impl Batch {
         })
     }
 
-    /// Adds an event.
-    pub(crate) fn push(&mut self, event: &mut Event, class: Class) -> Result<(), LedgerError> {
-        leaf::bound(event);
+    /// Adds an event that comes from no ring.
+    pub(crate) fn push_event(&mut self, mut event: Event, class: Class) -> Result<(), LedgerError> {
+        leaf::bound(&mut event);
+        self.push(&Row::from(&event), class)
+    }
+
+    /// Adds an event. INVARIANT: none of its texts is longer than [`leaf::TEXT_BYTES`].
+    pub(crate) fn push(&mut self, row: &Row<'_>, class: Class) -> Result<(), LedgerError> {
         let salt = self.salts.next()?;
-        self.leaves.push(self.encoder.hash(event, &salt));
-        let bytes = self.columns.push(event, &salt) as u64;
+        self.leaves.push(self.encoder.hash(row, &salt));
+        let bytes = self.columns.push(row, &salt) as u64;
+        let event = &row.head;
         match class {
             Class::Normal => self.usage.normal += bytes,
             Class::Denial => self.usage.denial += bytes,
             Class::Reserve => self.usage.reserve += bytes,
         }
         self.times = (self.times.0.min(event.time.0), self.times.1.max(event.time.0));
-        self.latest_ms = self.latest_ms.max(account::latest(event));
+        self.latest_ms = self.latest_ms.max(event.latest());
         self.completions |= event.kind == Kind::Completion;
         if event.kind == Kind::Admin {
             self.admin_ids.push(event.id);

@@ -3,6 +3,7 @@
 
 use crate::error::Malformed;
 use crate::leaf::{SALT_BYTES, Salt};
+use crate::row::Row;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
@@ -56,24 +57,8 @@ pub(crate) fn schema() -> SchemaRef {
 const FIXED_ROW_BYTES: usize = 16 * 4 + 8 + 4 + 4 + 2 + 4 * 3 + 8 * 2 + 11 * 4 + 2;
 
 /// About how many bytes an event takes on disk: what is charged to its quota.
-pub(crate) fn row_bytes(event: &Event) -> usize {
-    FIXED_ROW_BYTES + texts(event).into_iter().flatten().map(str::len).sum::<usize>()
-}
-
-/// The values of the columns of text, in the order of the columns.
-pub(crate) fn texts(event: &Event) -> [Option<&str>; 10] {
-    [
-        Some(event.code.as_str()),
-        event.route.as_deref(),
-        event.method.as_deref(),
-        event.host.as_deref(),
-        event.path.as_deref(),
-        event.principal.as_deref(),
-        event.client_id.as_deref(),
-        event.credential_id.as_deref(),
-        event.issuer.as_deref(),
-        event.detail.as_deref(),
-    ]
+pub(crate) fn row_bytes(row: &Row<'_>) -> usize {
+    FIXED_ROW_BYTES + row.texts.iter().flatten().map(|it| it.len()).sum::<usize>()
 }
 
 /// Reads the messages of one segment.

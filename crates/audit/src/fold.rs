@@ -1,25 +1,27 @@
 //! Folds floods of denials: more than [`FOLD_AFTER`] within one second for one route, code and address prefix
 //! become one counted record.
 
-use base::{Code, Event, Kind, Outcome, RequestId, UnixMs};
+use crate::row::Row;
+use base::{Event, Kind, Outcome, RequestId, UnixMs};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
 /// Denials of one route, code and prefix within a second that get a record each.
 pub const FOLD_AFTER: u32 = 100;
 /// Request ids that a folded record names.
 const NAMED_IDS: usize = 8;
 /// Routes, codes and prefixes that are told apart within a second; further ones are folded by route and code,
-/// whatever their address. At 150 bytes each this is 600 KB.
+/// whatever their address. At 250 bytes each this is 1 MB.
 const KEYS: usize = 4096;
 /// Milliseconds of a window.
 const WINDOW_MS: i64 = 1000;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Key {
-    route: Option<Arc<str>>,
-    code: Code,
+    code: String,
+    routed: bool,
+    /// Empty where there is none.
+    route: String,
     /// The network's first address and its prefix length; nothing where the table is full.
     prefix: Option<(IpAddr, u8)>,
 }
@@ -39,6 +41,8 @@ struct Folded {
 pub(crate) struct Folder {
     second: i64,
     seen: HashMap<Key, Folded>,
+    /// What is looked for; kept, so that looking allocates nothing.
+    key: Key,
     /// Denials that went into counted records, ever.
     pub(crate) folded: u64,
 }
@@ -54,16 +58,17 @@ impl Folder {
         self.seen.values().any(|it| it.count > 0)
     }
 
-    /// Gives the event back when it is to be recorded by itself; else it is counted.
-    pub(crate) fn admit(&mut self, event: Event) -> Option<Event> {
+    /// Whether the event is to be recorded by itself; else it is counted.
+    pub(crate) fn admit(&mut self, row: &Row<'_>) -> bool {
+        let event = &row.head;
         let foldable = event.kind == Kind::Decision && event.outcome == Outcome::Deny;
         if !foldable || event.count != 1 {
-            return Some(event);
+            return true;
         }
-        let entry = self.entry(&event);
+        let Some(entry) = self.entry(row) else { return true };
         entry.seen = entry.seen.saturating_add(1);
         if entry.seen <= FOLD_AFTER {
-            return Some(event);
+            return true;
         }
         entry.count = entry.count.saturating_add(1);
         entry.last = entry.last.max(event.time);
@@ -71,25 +76,33 @@ impl Folder {
             entry.ids.extend(event.request_id);
         }
         if entry.sample.is_none() {
-            entry.sample = Some(event);
+            entry.sample = Some(row.to_event());
         }
         self.folded += 1;
-        None
+        false
     }
 
-    fn entry(&mut self, event: &Event) -> &mut Folded {
-        let prefix = event.client_ip.map(network);
-        let mut key = Key { route: event.route.clone(), code: event.code.clone(), prefix };
-        if self.seen.len() >= KEYS && !self.seen.contains_key(&key) {
+    /// INVARIANT: there is one, since it is made where there was none.
+    fn entry(&mut self, row: &Row<'_>) -> Option<&mut Folded> {
+        let [code, route, ..] = row.texts;
+        let key = &mut self.key;
+        key.code.clear();
+        key.code.push_str(code.unwrap_or_default());
+        key.routed = route.is_some();
+        key.route.clear();
+        key.route.push_str(route.unwrap_or_default());
+        key.prefix = row.head.client_ip.map(network);
+        let mut known = self.seen.contains_key(key);
+        if !known && self.seen.len() >= KEYS {
             key.prefix = None;
+            known = self.seen.contains_key(key);
         }
-        self.seen.entry(key).or_insert_with(|| Folded {
-            seen: 0,
-            sample: None,
-            count: 0,
-            last: event.time,
-            ids: Vec::new(),
-        })
+        if !known {
+            let (sample, count, ids) = (None, 0, Vec::new());
+            let new = Folded { seen: 0, sample, count, last: row.head.time, ids };
+            self.seen.insert(key.clone(), new);
+        }
+        self.seen.get_mut(key)
     }
 
     /// The counted records of a second that is over at `now`, or of the current one if `all`.
@@ -119,7 +132,7 @@ impl Folded {
         event.phase = sample.phase;
         event.status = sample.status;
         event.client_ip = key.prefix.map(|(network, _)| network);
-        event.route = key.route.clone();
+        event.route = sample.route;
         event.count = self.count;
         event.detail = Some(
             format!(
@@ -178,9 +191,10 @@ mod tests {
     fn more_than_a_hundred_of_one_prefix_are_folded() {
         let mut folder = Folder::default();
         folder.flush(UnixMs(1000), false);
-        let kept = (0..250).filter_map(|n| folder.admit(denial(n, "192.0.2.7"))).count();
+        let admit = |folder: &mut Folder, n, ip| folder.admit(&Row::from(&denial(n, ip)));
+        let kept = (0..250).filter(|n| admit(&mut folder, *n, "192.0.2.7")).count();
         assert_eq!(kept, 100);
-        assert!(folder.admit(denial(900, "192.0.3.7")).is_some(), "another prefix");
+        assert!(admit(&mut folder, 900, "192.0.3.7"), "another prefix");
         assert!(folder.flush(UnixMs(1999), false).is_empty());
         let records = folder.flush(UnixMs(2000), false);
         let [record] = records.as_slice() else { panic!("{records:?}") };
@@ -189,14 +203,14 @@ mod tests {
         assert_eq!(span(record), Some((UnixMs(1000), UnixMs(1000))));
         assert!(names(record, RequestId::compose(UnixMs(1000), NodeId(1), 100)));
         assert!(!names(record, RequestId::compose(UnixMs(1000), NodeId(1), 240)));
-        assert!(folder.admit(denial(901, "192.0.2.7")).is_some(), "a new second");
+        assert!(admit(&mut folder, 901, "192.0.2.7"), "a new second");
     }
 
     #[test]
     fn many_prefixes_do_not_grow_the_table() {
         let mut folder = Folder::default();
         let from = |n: u32| denial(u64::from(n), &Ipv4Addr::from_bits(n << 8).to_string());
-        let kept = (0..10_000).filter_map(|n| folder.admit(from(n))).count();
+        let kept = (0..10_000).filter(|n| folder.admit(&Row::from(&from(*n)))).count();
         assert_eq!(kept, KEYS + FOLD_AFTER as usize);
         assert_eq!(folder.flush(UnixMs(9000), true)[0].count as usize, 10_000 - kept);
     }
@@ -206,6 +220,6 @@ mod tests {
         let mut folder = Folder::default();
         let mut event = denial(1, "192.0.2.7");
         event.outcome = Outcome::Allow;
-        assert_eq!((0..500).filter_map(|_| folder.admit(event.clone())).count(), 500);
+        assert_eq!((0..500).filter(|_| folder.admit(&Row::from(&event))).count(), 500);
     }
 }

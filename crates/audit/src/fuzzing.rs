@@ -12,6 +12,7 @@ use crate::leaf::LeafEncoder;
 use crate::message::Columns;
 use crate::note::{self, TreeHead, VerifierKey};
 use crate::recover;
+use crate::row::Row;
 use base::Event;
 use std::path::Path;
 
@@ -83,8 +84,9 @@ pub fn rows(message: &[u8], count: u32) -> Option<(Vec<Event>, bool)> {
     let read = reader.read(message, count).ok()?;
     let mut leaves = LeafEncoder::default();
     for (event, salt) in &read {
-        columns.push(event, salt);
-        let _leaf = leaves.hash(event, salt);
+        let row = Row::from(event);
+        columns.push(&row, salt);
+        let _leaf = leaves.hash(&row, salt);
     }
     let same = |written: &[u8]| {
         let mut reader = ColumnsReader::new(Columns::new().ok()?.schema_message()).ok()?;

@@ -10,7 +10,9 @@
 //! INVARIANT: two events with the same leaf are the same event (up to the commitments' collision resistance).
 
 use crate::hash::{Hash, sha256};
+use crate::row::{Head, Row};
 use base::{Event, EventId};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// The version of the encoding.
@@ -65,60 +67,59 @@ pub(crate) struct LeafEncoder {
 
 impl LeafEncoder {
     /// The leaf's hash. RFC 6962 §2.1: `SHA-256(0x00 || leaf)`.
-    pub(crate) fn hash(&mut self, event: &Event, salt: &Salt) -> Hash {
-        self.fill(event, salt);
+    pub(crate) fn hash(&mut self, row: &Row<'_>, salt: &Salt) -> Hash {
+        self.fill(row, salt);
         sha256(&self.leaf)
     }
 
-    fn fill(&mut self, event: &Event, salt: &Salt) {
+    fn fill(&mut self, row: &Row<'_>, salt: &Salt) {
+        let Row { head, texts } = row;
+        let [code, route, method, host, path, principal, client_id, credential_id, issuer, detail] =
+            *texts;
         self.leaf.clear();
         self.leaf.extend_from_slice(&[0, LEAF_VERSION]);
-        if event.request_id.map(EventId::from) != Some(event.id) {
-            self.field(tag::ID, &event.id.0);
+        if head.request_id.map(EventId::from) != Some(head.id) {
+            self.field(tag::ID, &head.id.0);
         }
-        self.field(tag::TIME, &event.time.0.to_be_bytes());
-        if let Some(id) = event.request_id {
+        self.field(tag::TIME, &head.time.0.to_be_bytes());
+        if let Some(id) = head.request_id {
             self.field(tag::REQUEST_ID, &id.to_bytes());
         }
-        self.field(tag::NODE, &event.node.0.to_be_bytes());
-        self.field(tag::KIND, &[event.kind as u8]);
-        self.field(tag::OUTCOME, &[event.outcome as u8]);
-        self.field(tag::CODE, event.code.as_str().as_bytes());
-        if let Some(phase) = event.phase {
+        self.field(tag::NODE, &head.node.0.to_be_bytes());
+        self.field(tag::KIND, &[head.kind as u8]);
+        self.field(tag::OUTCOME, &[head.outcome as u8]);
+        self.text(tag::CODE, code);
+        if let Some(phase) = head.phase {
             self.field(tag::PHASE, &[phase as u8]);
         }
-        self.text(tag::ROUTE, event.route.as_deref());
-        self.text(tag::METHOD, event.method.as_deref());
-        self.text(tag::HOST, event.host.as_deref());
-        self.personal(event, salt);
-        self.text(tag::CLIENT_ID, event.client_id.as_deref());
-        self.text(tag::CREDENTIAL_ID, event.credential_id.as_deref());
-        self.text(tag::ISSUER, event.issuer.as_deref());
-        if let Some(scheme) = event.scheme {
-            self.field(tag::SCHEME, &[scheme as u8]);
-        }
-        self.numbers(event);
-        self.text(tag::DETAIL, event.detail.as_deref());
-        if let Some(id) = event.trace_id {
-            self.field(tag::TRACE_ID, &id);
-        }
-    }
-
-    fn personal(&mut self, event: &Event, salt: &Salt) {
-        if let Some(path) = &event.path {
+        self.text(tag::ROUTE, route);
+        self.text(tag::METHOD, method);
+        self.text(tag::HOST, host);
+        if let Some(path) = path {
             self.commitment(tag::PATH, path.as_bytes(), salt);
         }
-        match event.client_ip {
+        match head.client_ip {
             Some(IpAddr::V4(ip)) => self.commitment(tag::CLIENT_IP, &ip.octets(), salt),
             Some(IpAddr::V6(ip)) => self.commitment(tag::CLIENT_IP, &ip.octets(), salt),
             None => {}
         }
-        if let Some(principal) = &event.principal {
+        if let Some(principal) = principal {
             self.commitment(tag::PRINCIPAL, principal.as_bytes(), salt);
+        }
+        self.text(tag::CLIENT_ID, client_id);
+        self.text(tag::CREDENTIAL_ID, credential_id);
+        self.text(tag::ISSUER, issuer);
+        if let Some(scheme) = head.scheme {
+            self.field(tag::SCHEME, &[scheme as u8]);
+        }
+        self.numbers(head);
+        self.text(tag::DETAIL, detail);
+        if let Some(id) = head.trace_id {
+            self.field(tag::TRACE_ID, &id);
         }
     }
 
-    fn numbers(&mut self, event: &Event) {
+    fn numbers(&mut self, event: &Head) {
         if event.status != 0 {
             self.field(tag::STATUS, &event.status.to_be_bytes());
         }
@@ -183,6 +184,11 @@ pub(crate) fn bound(event: &mut Event) {
     if long(event.code.as_str()) {
         event.code = base::Code::read(&shorten(event.code.as_str()));
     }
+}
+
+/// A text as it enters the ledger: cut as [`bound`] does.
+pub(crate) fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() > TEXT_BYTES { shorten(text).into() } else { text.into() }
 }
 
 fn shorten(text: &str) -> String {

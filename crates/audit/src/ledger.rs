@@ -10,6 +10,7 @@ use crate::log::{Log, Place};
 use crate::note::{Signer, VerifierKey};
 use crate::recorder::{Metrics, Recorder, Shared};
 use crate::recover::{self, Cut, Recovered};
+use crate::ring::Chunk;
 use crate::writer::{Marks, Writer};
 use base::{Clock, Event, NodeId, Secret, limits};
 use std::io;
@@ -109,8 +110,8 @@ impl Ledger {
         let mut log = Log::start(place, found)?;
         let mut batch = Batch::new()?;
         if let Some(cut) = &cut {
-            let mut record = gaps::cut_record(cut, node, clock.now(), log.signer())?;
-            batch.push(&mut record, crate::batch::Class::Reserve)?;
+            let record = gaps::cut_record(cut, node, clock.now(), log.signer())?;
+            batch.push_event(record, crate::batch::Class::Reserve)?;
             log.commit(&mut batch)?;
         }
         // One ring more: what does not come from a shard.
@@ -128,6 +129,7 @@ impl Ledger {
             waiting: Vec::new(),
             unwatched: Loss::NONE,
             first_ring: 0,
+            taken: (0..=shards).map(|_| Chunk::default()).collect(),
         };
         let thread = thread::Builder::new().name("ledger".to_owned()).spawn(|| writer.run())?;
         let _first = shared.writer.set(thread.thread().clone());
@@ -140,7 +142,7 @@ impl Ledger {
     }
 
     /// Records an event that comes from no shard: start, stop, reload. Never waits.
-    pub fn record(&self, event: Event) {
+    pub fn record(&self, event: &Event) {
         self.own.record(event);
     }
 

@@ -30,6 +30,8 @@ mod query;
 mod read;
 mod recorder;
 mod recover;
+mod ring;
+mod row;
 mod scan;
 mod tiles;
 mod tree;

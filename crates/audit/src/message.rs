@@ -7,13 +7,14 @@
 //!
 //! INVARIANT: a message is byte for byte what Arrow's encoder writes of the same rows (a test compares them).
 
-use crate::columns::{schema, texts};
+use crate::columns::schema;
 use crate::leaf::Salt;
+use crate::row::Row;
 use arrow_array::{RecordBatch, new_null_array};
 use arrow_ipc::writer::StreamWriter;
 use arrow_ipc::{Message, root_as_message};
 use arrow_schema::{ArrowError, DataType, Schema};
-use base::{Event, RequestId};
+use base::RequestId;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -131,7 +132,9 @@ impl Columns {
     }
 
     /// Adds a row; gives about how many bytes it takes.
-    pub(crate) fn push(&mut self, event: &Event, salt: &Salt) -> usize {
+    pub(crate) fn push(&mut self, row: &Row<'_>, salt: &Salt) -> usize {
+        let bytes = crate::columns::row_bytes(row);
+        let event = &row.head;
         let request_id = event.request_id.map(RequestId::to_bytes);
         let (four, sixteen);
         let client_ip: Option<&[u8]> = match event.client_ip {
@@ -146,7 +149,7 @@ impl Columns {
             None => None,
         };
         let [code, route, method, host, path, principal, client_id, credential_id, issuer, detail] =
-            texts(event).map(|it| Value::Bytes(it.map(str::as_bytes)));
+            row.texts.map(|it| Value::Bytes(it.map(str::as_bytes)));
         let row: [Value<'_>; COLUMNS] = [
             Value::Sixteen(Some(&event.id.0)),
             Value::Plain(&event.time.0.to_le_bytes()),
@@ -179,7 +182,6 @@ impl Columns {
         for (column, value) in self.columns.iter_mut().zip(row) {
             column.push(self.rows, value);
         }
-        let bytes = crate::columns::row_bytes(event);
         self.rows += 1;
         self.bytes += bytes;
         bytes
@@ -296,7 +298,7 @@ mod tests {
     use super::*;
     use arrow_buffer::Buffer;
     use arrow_ipc::reader::StreamDecoder;
-    use base::{EventId, Kind, NodeId, UnixMs, code};
+    use base::{Event, EventId, Kind, NodeId, UnixMs, code};
 
     #[test]
     fn a_message_is_what_arrow_writes() {
@@ -311,7 +313,7 @@ mod tests {
                 event.trace_id = (n % 2 == 0).then_some([4; 16]);
                 event.client_ip = Some([192, 0, 2, 1].into());
                 (event.status, event.bytes_out) = (200, u64::MAX);
-                columns.push(&event, &[9; 16]);
+                columns.push(&Row::from(&event), &[9; 16]);
             }
             let schema_message = columns.schema_message().to_vec();
             let message = columns.finish(0).unwrap().clone();

@@ -2,15 +2,14 @@
 //!
 //! Never does: wait. What does not fit is counted, and the writer turns the count into a gap record.
 //!
-//! INVARIANT: what was pushed is counted in `waiting` until the writer took it; the writer sleeps only when it
-//! has seen `waiting` at 0 after it said that it would sleep.
+//! INVARIANT: the writer sleeps only when it has seen that nothing waits after it said that it would sleep. Both
+//! look at a ring under its lock, so whoever pushes behind that look sees that the writer sleeps, and wakes it.
 
 use crate::error::LedgerError;
-use crate::gaps::Loss;
+use crate::ring::{Done, Ring};
 use base::Event;
-use crossbeam_queue::SegQueue;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use tokio::sync::oneshot;
@@ -20,17 +19,6 @@ pub(crate) const SYNC_EVENTS: usize = 512;
 /// Administrative appends that wait at once; there is one drainer, and a few other callers.
 const APPENDS: usize = 64;
 
-/// Tells whoever waits how it ended.
-pub(crate) type Done = oneshot::Sender<Result<(), LedgerError>>;
-
-/// An event on its way.
-#[derive(Debug)]
-pub(crate) struct Item {
-    pub(crate) event: Event,
-    /// Who waits for it to be durable.
-    pub(crate) done: Option<Done>,
-}
-
 /// Administrative events on their way, all or none.
 #[derive(Debug)]
 pub(crate) struct Append {
@@ -38,73 +26,11 @@ pub(crate) struct Append {
     pub(crate) done: Done,
 }
 
-/// One ring.
-///
-/// WHY: a linked queue with a counted bound instead of an array: an idle ring of 16,384 events would hold
-/// 5 MB a shard.
-#[derive(Debug)]
-pub(crate) struct Ring {
-    queue: SegQueue<Item>,
-    waiting: AtomicUsize,
-    bound: usize,
-    lost: AtomicU64,
-    lost_first: AtomicI64,
-    lost_last: AtomicI64,
-}
-
-impl Ring {
-    fn new(bound: usize) -> Self {
-        Self {
-            queue: SegQueue::new(),
-            waiting: AtomicUsize::new(0),
-            bound,
-            lost: AtomicU64::new(0),
-            lost_first: AtomicI64::new(i64::MAX),
-            lost_last: AtomicI64::new(i64::MIN),
-        }
-    }
-
-    /// How many waited before; nothing, and the item is gone, when the ring is full.
-    fn push(&self, item: Item) -> Option<usize> {
-        let before = self.waiting.fetch_add(1, Ordering::SeqCst);
-        if before >= self.bound {
-            self.waiting.fetch_sub(1, Ordering::SeqCst);
-            return None;
-        }
-        self.queue.push(item);
-        Some(before)
-    }
-
-    pub(crate) fn pop(&self) -> Option<Item> {
-        let item = self.queue.pop()?;
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        Some(item)
-    }
-
-    fn lose(&self, time: i64) {
-        self.lost_first.fetch_min(time, Ordering::Relaxed);
-        self.lost_last.fetch_max(time, Ordering::Relaxed);
-        self.lost.fetch_add(1, Ordering::Release);
-    }
-
-    /// Takes what was lost since the last call. The times are those of this or of the next loss.
-    pub(crate) fn take_lost(&self) -> Option<Loss> {
-        if self.lost.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let count = self.lost.swap(0, Ordering::Acquire);
-        let first = self.lost_first.swap(i64::MAX, Ordering::Relaxed);
-        let last = self.lost_last.swap(i64::MIN, Ordering::Relaxed);
-        Some(Loss { count, first, last })
-    }
-}
-
 /// What the recorders, the ledger's handle and the writer share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) rings: Vec<Ring>,
     appends: Mutex<VecDeque<Append>>,
-    appends_waiting: AtomicUsize,
     /// The writer sleeps, or is about to.
     pub(crate) sleeping: AtomicBool,
     /// Somebody waits: commit at once.
@@ -133,7 +59,6 @@ impl Shared {
         Self {
             rings: (0..rings).map(|_| Ring::new(bound)).collect(),
             appends: Mutex::new(VecDeque::new()),
-            appends_waiting: AtomicUsize::new(0),
             sleeping: AtomicBool::new(false),
             urgent: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -145,8 +70,7 @@ impl Shared {
 
     /// How many events and appends wait.
     pub(crate) fn waiting(&self) -> usize {
-        let rings: usize = self.rings.iter().map(|ring| ring.waiting.load(Ordering::SeqCst)).sum();
-        rings + self.appends_waiting.load(Ordering::SeqCst)
+        self.rings.iter().map(Ring::waiting).sum::<usize>() + self.appends().len()
     }
 
     pub(crate) fn wake(&self) {
@@ -160,14 +84,10 @@ impl Shared {
         self.wake();
     }
 
-    fn record(&self, ring: usize, event: Event) {
+    fn record(&self, ring: usize, event: &Event) {
         let Some(ring) = self.rings.get(ring) else { return };
-        let time = event.time.0;
-        if self.closed.load(Ordering::Relaxed) {
-            return ring.lose(time);
-        }
-        match ring.push(Item { event, done: None }) {
-            Some(before) => {
+        match ring.push(event, None, &self.closed) {
+            Ok(before) => {
                 let sleeps = self.sleeping.load(Ordering::SeqCst);
                 if before + 1 == SYNC_EVENTS
                     || (sleeps && self.sleeping.swap(false, Ordering::SeqCst))
@@ -175,46 +95,41 @@ impl Shared {
                     self.wake();
                 }
             }
-            None => ring.lose(time),
+            Err(_) => ring.lose(event.time.0),
         }
     }
 
-    async fn record_synced(&self, ring: usize, event: Event) -> Result<(), LedgerError> {
+    fn push_synced(
+        &self,
+        ring: usize,
+        event: &Event,
+    ) -> Result<oneshot::Receiver<Result<(), LedgerError>>, LedgerError> {
         let ring = self.rings.get(ring).ok_or(LedgerError::Closed)?;
-        if self.closed.load(Ordering::SeqCst) {
-            return Err(LedgerError::Closed);
-        }
         let (done, wait) = oneshot::channel();
-        ring.push(Item { event, done: Some(done) }).ok_or(LedgerError::Busy)?;
+        ring.push(event, Some(done), &self.closed)?;
         self.wake_for_somebody();
-        wait.await.unwrap_or(Err(LedgerError::Closed))
+        Ok(wait)
     }
 
     pub(crate) async fn append(&self, events: Vec<Event>) -> Result<(), LedgerError> {
-        if self.closed.load(Ordering::SeqCst) {
-            return Err(LedgerError::Closed);
-        }
         let (done, wait) = oneshot::channel();
         {
             let mut appends = self.appends();
+            // Under the lock, as in a ring: behind the writer's last look nothing comes in.
+            if self.closed.load(Ordering::SeqCst) {
+                return Err(LedgerError::Closed);
+            }
             if appends.len() >= APPENDS {
                 return Err(LedgerError::Busy);
             }
             appends.push_back(Append { events, done });
-            self.appends_waiting.store(appends.len(), Ordering::SeqCst);
         }
         self.wake_for_somebody();
         wait.await.unwrap_or(Err(LedgerError::Closed))
     }
 
     pub(crate) fn take_append(&self) -> Option<Append> {
-        if self.appends_waiting.load(Ordering::SeqCst) == 0 {
-            return None;
-        }
-        let mut appends = self.appends();
-        let append = appends.pop_front();
-        self.appends_waiting.store(appends.len(), Ordering::SeqCst);
-        append
+        self.appends().pop_front()
     }
 
     fn appends(&self) -> MutexGuard<'_, VecDeque<Append>> {
@@ -236,7 +151,7 @@ impl Recorder {
 
     /// Records an event; never waits. It is durable within milliseconds. Where the ring is full or the
     /// ledger is closed it is counted as lost, and a gap record will say so.
-    pub fn record(&self, event: Event) {
+    pub fn record(&self, event: &Event) {
         self.shared.record(self.ring, event);
     }
 
@@ -247,8 +162,9 @@ impl Recorder {
     /// [`LedgerError::Busy`] when the ring is full, [`LedgerError::Full`] when disk or reserve are,
     /// [`LedgerError::Closed`] or the disk's error: then the event is *not* in the ledger, and what it would
     /// have allowed must not happen.
-    pub async fn record_synced(&self, event: Event) -> Result<(), LedgerError> {
-        self.shared.record_synced(self.ring, event).await
+    pub async fn record_synced(&self, event: &Event) -> Result<(), LedgerError> {
+        let wait = self.shared.push_synced(self.ring, event)?;
+        wait.await.unwrap_or(Err(LedgerError::Closed))
     }
 }
 

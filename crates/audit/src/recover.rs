@@ -12,6 +12,7 @@ use crate::layout;
 use crate::leaf::LeafEncoder;
 use crate::log::Found;
 use crate::note::{self, TreeHead, VerifierKey};
+use crate::row::Row;
 use crate::tree::{Tile, Tree};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -244,7 +245,7 @@ impl<'a> Replay<'a> {
         self.account.batch(header, &events).map_err(|what| self.untrue(at, what))?;
         let (mut encoder, mut tiles) = (LeafEncoder::default(), Vec::new());
         for (event, salt) in &events {
-            self.tree.push(encoder.hash(event, salt), &mut tiles);
+            self.tree.push(encoder.hash(&Row::from(event), salt), &mut tiles);
         }
         for tile in tiles {
             self.tile(&tile)?;

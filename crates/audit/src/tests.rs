@@ -5,6 +5,7 @@ use crate::frame::{self, FrameKind, HEADER, Header, State, Usage};
 use crate::leaf::{self, LeafEncoder, TEXT_BYTES};
 use crate::message::Columns;
 use crate::note::{Signer, TreeHead, VerifierKey};
+use crate::row::Row;
 use crate::tree::Tree;
 use base::{Code, Event, EventId, Kind, NodeId, Outcome, Phase, RequestId, Scheme, Secret, UnixMs};
 use proptest::prelude::*;
@@ -65,7 +66,7 @@ proptest! {
         let mut reader = ColumnsReader::new(columns.schema_message()).unwrap();
         for _again in 0..2 {
             for (event, salt) in &rows {
-                columns.push(event, salt);
+                columns.push(&Row::from(event), salt);
             }
             let message = columns.finish(0).unwrap().clone();
             let count = u32::try_from(rows.len()).unwrap();
@@ -78,17 +79,17 @@ proptest! {
     #[test]
     fn different_events_have_different_leaves(a in event(), b in event(), salt in any::<[u8; 16]>()) {
         let mut encoder = LeafEncoder::default();
-        prop_assert_eq!(a == b, encoder.hash(&a, &salt) == encoder.hash(&b, &salt));
+        prop_assert_eq!(a == b, encoder.hash(&Row::from(&a), &salt) == encoder.hash(&Row::from(&b), &salt));
         // Each field counts.
         let mut changed = a.clone();
         changed.count = a.count.wrapping_add(1);
-        prop_assert_ne!(encoder.hash(&a, &salt), encoder.hash(&changed, &salt));
+        prop_assert_ne!(encoder.hash(&Row::from(&a), &salt), encoder.hash(&Row::from(&changed), &salt));
         let mut changed = a.clone();
         changed.path = Some(format!("{}x", a.path.as_deref().unwrap_or("")).into());
-        prop_assert_ne!(encoder.hash(&a, &salt), encoder.hash(&changed, &salt));
+        prop_assert_ne!(encoder.hash(&Row::from(&a), &salt), encoder.hash(&Row::from(&changed), &salt));
         let mut changed = a.clone();
         (changed.route, changed.host) = (a.host.as_deref().map(Into::into), a.route.as_deref().map(Into::into));
-        prop_assert_eq!(changed == a, encoder.hash(&a, &salt) == encoder.hash(&changed, &salt));
+        prop_assert_eq!(changed == a, encoder.hash(&Row::from(&a), &salt) == encoder.hash(&Row::from(&changed), &salt));
     }
 
     #[test]
@@ -103,7 +104,8 @@ proptest! {
         let _found = frame::parse_open(&bytes);
         let _found = TreeHead::open(&bytes, &[]);
         let _found = crate::note::read_keys(&bytes);
-        columns.push(&Event::new(EventId([0; 16]), UnixMs(0), NodeId(0), Kind::Admin, base::code::OK), &[0; 16]);
+        let event = Event::new(EventId([0; 16]), UnixMs(0), NodeId(0), Kind::Admin, base::code::OK);
+        columns.push(&Row::from(&event), &[0; 16]);
         let mut message = columns.finish(0).unwrap().clone();
         for (at, byte) in bytes.iter().enumerate() {
             let len = message.len();
@@ -134,7 +136,7 @@ fn a_leaf_is_what_its_version_says() {
     expect.extend_from_slice(&crate::hash::sha256(&commitment));
     expect.extend_from_slice(&[19, 0, 2, 0, 200]);
     let mut encoder = LeafEncoder::default();
-    assert_eq!(encoder.hash(&event, &salt), crate::hash::sha256(&expect));
+    assert_eq!(encoder.hash(&Row::from(&event), &salt), crate::hash::sha256(&expect));
 }
 
 #[test]

@@ -206,7 +206,8 @@ mod tests {
         let (ledger, recorders) = Ledger::open(options, 1).unwrap();
         for n in 0..600u128 {
             let id = EventId(n.to_be_bytes());
-            recorders[0].record(Event::new(id, UnixMs(1000), NodeId(1), Kind::System, code::OK));
+            let event = Event::new(id, UnixMs(1000), NodeId(1), Kind::System, code::OK);
+            recorders[0].record(&event);
         }
         ledger.close().unwrap();
         (disk, PathBuf::from("/ledger/tile/0/001"))

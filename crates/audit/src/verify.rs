@@ -14,6 +14,7 @@ use crate::frame::{self, FrameKind, HEADER, Header};
 use crate::layout;
 use crate::leaf::LeafEncoder;
 use crate::note::{self, TreeHead, VerifierKey};
+use crate::row::Row;
 use crate::tree::{TILE_WIDTH, Tile, Tree};
 use base::Kind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -394,7 +395,7 @@ impl<'a> Check<'a> {
                 self.problem(place.name, Some(place.offset), what);
             }
             let mut tiles = Vec::new();
-            let leaf = self.encoder.hash(event, salt);
+            let leaf = self.encoder.hash(&Row::from(event), salt);
             self.tree.push(leaf, &mut tiles);
             self.tiles(&tiles)?;
             self.head_here();

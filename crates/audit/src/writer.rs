@@ -8,9 +8,12 @@ use crate::error::LedgerError;
 use crate::fold::Folder;
 use crate::frame::Usage;
 use crate::gaps::{Gaps, Loss, Reason};
+use crate::leaf;
 use crate::ledger::Quotas;
 use crate::log::Log;
-use crate::recorder::{Append, Done, Item, SYNC_EVENTS, Shared};
+use crate::recorder::{Append, SYNC_EVENTS, Shared};
+use crate::ring::{Chunk, Done, Ring};
+use crate::row::{Head, Row};
 use base::{Clock, Event, Monotonic, NodeId, limits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +52,8 @@ pub(crate) struct Writer {
     /// Events of the batch that nobody waits for.
     pub(crate) unwatched: Loss,
     pub(crate) first_ring: usize,
+    /// What was taken from each ring.
+    pub(crate) taken: Vec<Chunk>,
 }
 
 /// When things were last done.
@@ -90,7 +95,7 @@ impl Writer {
         self.drain_appends();
         let now = self.clock.now();
         for event in self.folder.flush(now, last) {
-            self.admit(event, None);
+            self.admit_event(event);
         }
         let told = self.tell(last);
         if self.batch.len() > 0 {
@@ -108,18 +113,12 @@ impl Writer {
         // Another ring is the first each time, so that none is left behind for long.
         let rings = shared.rings.len().max(1);
         self.first_ring = (self.first_ring + 1) % rings;
-        for ring in shared.rings.iter().cycle().skip(self.first_ring).take(rings) {
-            while left > 0 && self.batch.bytes() < BATCH_BYTES {
-                left -= 1;
-                let Some(Item { event, done }) = ring.pop() else { break };
-                match done {
-                    Some(done) => self.admit(event, Some(done)),
-                    None => {
-                        if let Some(event) = self.folder.admit(event) {
-                            self.admit(event, None);
-                        }
-                    }
-                }
+        for (at, ring) in shared.rings.iter().enumerate().cycle().skip(self.first_ring).take(rings)
+        {
+            let mut chunk = self.taken.get_mut(at).map(std::mem::take).unwrap_or_default();
+            left = self.drain(ring, &mut chunk, left);
+            if let Some(taken) = self.taken.get_mut(at) {
+                *taken = chunk;
             }
             if let Some(loss) = ring.take_lost() {
                 self.lose(Reason::Ring, loss);
@@ -128,13 +127,39 @@ impl Writer {
         self.shared.counts.folded.store(self.folder.folded, Ordering::Relaxed);
     }
 
+    /// Reads what is left of `chunk`, then what has come in since; at most `left` rows. Gives how many more may
+    /// be read.
+    fn drain(&mut self, ring: &Ring, chunk: &mut Chunk, mut left: usize) -> usize {
+        let mut looked = false;
+        while left > 0 && self.batch.bytes() < BATCH_BYTES {
+            let Some((row, done)) = chunk.next() else {
+                if std::mem::replace(&mut looked, true) {
+                    break;
+                }
+                ring.swap(chunk);
+                continue;
+            };
+            left -= 1;
+            if done.is_some() || self.folder.admit(&row) {
+                self.admit(&row, done);
+            }
+        }
+        ring.settle(chunk);
+        left
+    }
+
+    fn admit_event(&mut self, mut event: Event) {
+        leaf::bound(&mut event);
+        self.admit(&Row::from(&event), None);
+    }
+
     /// Puts an event into the batch if its quota allows.
-    fn admit(&mut self, mut event: Event, done: Option<Done>) {
-        let class = Class::of(&event, done.is_some());
-        let loss = loss_of(&event);
+    fn admit(&mut self, row: &Row<'_>, done: Option<Done>) {
+        let class = Class::of(&row.head, done.is_some());
+        let loss = loss_of(&row.head);
         let result = match self.over_quota(class) {
             Some(reason) => Err((LedgerError::Full, reason)),
-            None => self.batch.push(&mut event, class).map_err(|error| (error, Reason::Disk)),
+            None => self.batch.push(row, class).map_err(|error| (error, Reason::Disk)),
         };
         match (result, done) {
             (Ok(()), Some(done)) => self.waiting.push(done),
@@ -173,9 +198,9 @@ impl Writer {
             drop(done.send(Err(LedgerError::Full)));
             return;
         }
-        for mut event in events {
+        for event in events {
             let known = self.log.knows(event.id) || self.batch.admin_ids().contains(&event.id);
-            if !known && let Err(error) = self.batch.push(&mut event, Class::Reserve) {
+            if !known && let Err(error) = self.batch.push_event(event, Class::Reserve) {
                 // The rest is appended again later; what is in the batch will be recognised then.
                 drop(done.send(Err(error)));
                 return;
@@ -196,8 +221,8 @@ impl Writer {
             return false;
         };
         let mut all = true;
-        for mut record in records {
-            all &= self.batch.push(&mut record, Class::Reserve).is_ok();
+        for record in records {
+            all &= self.batch.push_event(record, Class::Reserve).is_ok();
         }
         all
     }
@@ -266,6 +291,6 @@ impl Writer {
     }
 }
 
-fn loss_of(event: &Event) -> Loss {
+fn loss_of(event: &Head) -> Loss {
     Loss { count: u64::from(event.count), first: event.time.0, last: event.time.0 }
 }

@@ -80,7 +80,7 @@ fn tell(gate: &GateShared, upstream: &Upstream, index: usize, (code, outcome): (
         let mut event = Event::new(id, gate.clock.now(), gate.node, Kind::System, code);
         event.outcome = outcome;
         event.detail = Some(format!("{} {server}", upstream.settings.name).into());
-        gate.ledger.record(event);
+        gate.ledger.record(&event);
     }
 }
 

@@ -102,7 +102,7 @@ impl Drop for Place {
                 let mut event =
                     Event::new(id, gate.clock.now(), gate.node, Kind::System, code::PANIC);
                 event.outcome = Outcome::Error;
-                self.shard.recorder.record(event);
+                self.shard.recorder.record(&event);
             }
         }
     }

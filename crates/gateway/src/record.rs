@@ -120,9 +120,8 @@ impl Draft {
     /// # Errors
     /// When it cannot be made durable.
     pub(crate) async fn decision_first(&mut self) -> Result<(), audit::LedgerError> {
-        let mut decision = self.event.clone();
-        decision.latency_us = self.elapsed_us();
-        self.shard.recorder.record_synced(decision).await?;
+        self.event.latency_us = self.elapsed_us();
+        self.shard.recorder.record_synced(&self.event).await?;
         self.event.kind = Kind::Completion;
         self.event.id = EventId::random().unwrap_or(self.event.id);
         Ok(())
@@ -131,9 +130,8 @@ impl Draft {
     /// Writes the decision without waiting, and makes what follows a completion; for streams.
     pub(crate) fn decision_now(&mut self) {
         if self.event.kind == Kind::Decision {
-            let mut decision = self.event.clone();
-            decision.latency_us = self.elapsed_us();
-            self.shard.recorder.record(decision);
+            self.event.latency_us = self.elapsed_us();
+            self.shard.recorder.record(&self.event);
             self.event.kind = Kind::Completion;
             self.event.id = EventId::random().unwrap_or(self.event.id);
         }
@@ -159,9 +157,7 @@ impl Draft {
         if let Some(log) = &**self.shard.gate.log.load() {
             log.line(&self.event);
         }
-        let node = self.event.node;
-        let blank = Event::new(self.event.id, UnixMs(0), node, Kind::Decision, code::OK);
-        self.shard.recorder.record(std::mem::replace(&mut self.event, blank));
+        self.shard.recorder.record(&self.event);
     }
 }
 

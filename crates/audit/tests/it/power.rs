@@ -21,7 +21,7 @@ fn run_and_cut(disk: &SimulatedDisk, seed: u64) -> (SimulatedDisk, Vec<EventId>)
     let cut = thread::scope(|scope| {
         scope.spawn(|| {
             for n in 0..200 + (seed % 7) * 50 {
-                load.record(if n % 5 == 0 { deny(n) } else { allow(n) });
+                load.record(&if n % 5 == 0 { deny(n) } else { allow(n) });
             }
         });
         for n in 0..seed % 23 {
@@ -37,7 +37,7 @@ fn run_and_cut(disk: &SimulatedDisk, seed: u64) -> (SimulatedDisk, Vec<EventId>)
                 (event.clone(), wait(ledger.append_synced(vec![event])))
             } else {
                 let event = allow(1_000_000 + seed * 1000 + n);
-                (event.clone(), wait(strict.record_synced(event)))
+                (event.clone(), wait(strict.record_synced(&event)))
             };
             if done.is_ok() {
                 acknowledged.push(event.id);
@@ -104,15 +104,15 @@ fn power_cuts_lose_nothing_that_was_acknowledged() {
 fn a_full_disk_refuses_and_recovers() {
     let disk = SimulatedDisk::new();
     let (ledger, recorders) = Ledger::open(simulated(&disk), 1).unwrap();
-    wait(recorders[0].record_synced(allow(1))).unwrap();
+    wait(recorders[0].record_synced(&allow(1))).unwrap();
     disk.limit(Some(1000));
     for n in 2..100 {
-        recorders[0].record(allow(n));
+        recorders[0].record(&allow(n));
     }
-    let full = wait(recorders[0].record_synced(allow(100)));
+    let full = wait(recorders[0].record_synced(&allow(100)));
     assert!(matches!(full, Err(LedgerError::Full)), "{full:?}");
     disk.limit(None);
-    wait(recorders[0].record_synced(allow(101))).unwrap();
+    wait(recorders[0].record_synced(&allow(101))).unwrap();
     ledger.close().unwrap();
     let report = verify_with(&disk, &place(), None).unwrap();
     assert!(report.ok, "{:?}", report.problems);
@@ -123,14 +123,14 @@ fn a_full_disk_refuses_and_recovers() {
 fn a_failed_sync_is_never_called_a_success() {
     let disk = SimulatedDisk::new();
     let (ledger, recorders) = Ledger::open(simulated(&disk), 1).unwrap();
-    wait(recorders[0].record_synced(allow(1))).unwrap();
+    wait(recorders[0].record_synced(&allow(1))).unwrap();
     // The next sync is then that of a segment.
     while disk.read(&place().join("checkpoint")).is_err() {
         thread::yield_now();
     }
     disk.fail_syncs(1);
-    assert!(wait(recorders[0].record_synced(allow(2))).is_err());
-    wait(recorders[0].record_synced(allow(3))).unwrap();
+    assert!(wait(recorders[0].record_synced(&allow(2))).is_err());
+    wait(recorders[0].record_synced(&allow(3))).unwrap();
     let report = verify_with(&disk, &place(), None).unwrap();
     assert!(report.ok, "{:?}", report.problems);
     assert_eq!(report.entries, 2);
@@ -147,7 +147,7 @@ fn damage_before_the_tail_is_not_cut_away() {
     let disk = SimulatedDisk::new();
     let (_ledger, recorders) = Ledger::open(simulated(&disk), 1).unwrap();
     for n in 0..20 {
-        wait(recorders[0].record_synced(allow(n))).unwrap();
+        wait(recorders[0].record_synced(&allow(n))).unwrap();
     }
     let found = disk.cut(0);
     let segment = place().join("segments/00000000000000000000.seg");

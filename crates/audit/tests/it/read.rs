@@ -44,12 +44,12 @@ fn completion(n: u64) -> Event {
 fn a_request_is_found_by_its_id() {
     let bench = bench();
     for n in 0..2000 {
-        bench.recorder.record(allow(n * 50));
+        bench.recorder.record(&allow(n * 50));
         if n % 100 == 0 {
             bench.sync();
         }
     }
-    bench.recorder.record(deny(7));
+    bench.recorder.record(&deny(7));
     bench.sync();
     for n in [0, 50, 99_950] {
         assert_eq!(bench.reader.find(request(n)).unwrap(), Some(Record::Own(allow(n))), "{n}");
@@ -71,7 +71,7 @@ fn an_event_is_read_as_it_was_written() {
     event.detail = Some("exp 2025".into());
     event.trace_id = Some([9; 16]);
     event.method = Some("PROPFIND".into());
-    wait(bench.recorder.record_synced(event.clone())).unwrap();
+    wait(bench.recorder.record_synced(&event.clone())).unwrap();
     assert_eq!(bench.reader.find(request(3)).unwrap(), Some(Record::Own(event)));
 }
 
@@ -80,16 +80,16 @@ fn a_record_under_a_later_time_is_found() {
     let bench = bench();
     let mut event = allow(5);
     event.time = UnixMs(START.0 + 90_000);
-    wait(bench.recorder.record_synced(event.clone())).unwrap();
+    wait(bench.recorder.record_synced(&event.clone())).unwrap();
     assert_eq!(bench.reader.find(request(5)).unwrap(), Some(Record::Own(event)));
 }
 
 #[test]
 fn decision_and_completion_are_one_row() {
     let bench = bench();
-    wait(bench.recorder.record_synced(allow(1))).unwrap();
-    bench.recorder.record(completion(1));
-    bench.recorder.record(completion(2));
+    wait(bench.recorder.record_synced(&allow(1))).unwrap();
+    bench.recorder.record(&completion(1));
+    bench.recorder.record(&completion(2));
     bench.sync();
     let Some(Record::Own(found)) = bench.reader.find(request(1)).unwrap() else { panic!() };
     assert_eq!((found.kind, found.status, found.latency_us), (Kind::Decision, 201, 77_000));
@@ -108,7 +108,7 @@ fn decision_and_completion_are_one_row() {
 fn a_folded_denial_is_explained_by_its_counted_record() {
     let bench = bench();
     for n in 0..500 {
-        bench.recorder.record(deny(n));
+        bench.recorder.record(&deny(n));
     }
     bench.ledger.close().unwrap();
     let Some(Record::Own(own)) = bench.reader.find(request(5)).unwrap() else { panic!() };
@@ -129,7 +129,7 @@ fn a_folded_denial_is_explained_by_its_counted_record() {
 fn the_newest_come_first_and_a_tail_misses_none() {
     let bench = bench();
     for n in 0..300 {
-        bench.recorder.record(allow(n));
+        bench.recorder.record(&allow(n));
     }
     bench.sync();
     let (newest, mut tail) = bench.reader.recent(3, |it| it.kind == Kind::Decision).unwrap();
@@ -138,7 +138,7 @@ fn the_newest_come_first_and_a_tail_misses_none() {
     assert!(tail.next_events().unwrap().is_empty());
     let mut seen = Vec::new();
     for n in 300..1500 {
-        bench.recorder.record(allow(n));
+        bench.recorder.record(&allow(n));
         if n % 200 == 0 {
             bench.sync();
             seen.extend(tail.next_events().unwrap());
@@ -161,7 +161,7 @@ fn the_newest_come_first_and_a_tail_misses_none() {
 fn a_query_reads_only_the_time_it_asks_for_and_can_be_stopped() {
     let bench = bench();
     for n in 0..100 {
-        bench.recorder.record(allow(n * 60_000));
+        bench.recorder.record(&allow(n * 60_000));
         bench.sync();
     }
     let from = "2025-11-24T17:00";
@@ -175,7 +175,7 @@ fn a_query_reads_only_the_time_it_asks_for_and_can_be_stopped() {
 #[test]
 fn a_damaged_frame_is_an_error_and_not_an_omission() {
     let bench = bench();
-    wait(bench.recorder.record_synced(allow(1))).unwrap();
+    wait(bench.recorder.record_synced(&allow(1))).unwrap();
     bench.ledger.close().unwrap();
     bench.disk.flip(&place().join("segments/00000000000000000000.seg"), 5000, 1);
     let read = bench.reader.query("select count(*) from events");
@@ -196,7 +196,7 @@ fn gap_records_are_signed() {
 #[test]
 fn another_key_is_noticed_when_one_is_pinned() {
     let bench = bench();
-    bench.recorder.record(allow(1));
+    bench.recorder.record(&allow(1));
     bench.ledger.close().unwrap();
     let own = bench.ledger.key().clone();
     assert!(verify_with(&bench.disk, &place(), Some(&own)).unwrap().ok);

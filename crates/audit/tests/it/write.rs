@@ -10,9 +10,9 @@ fn what_is_recorded_is_there_and_verifies() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, recorders) = real(dir.path());
     for n in 0..1000 {
-        recorders[n as usize % 2].record(allow(n));
+        recorders[n as usize % 2].record(&allow(n));
     }
-    wait(recorders[0].record_synced(allow(1000))).unwrap();
+    wait(recorders[0].record_synced(&allow(1000))).unwrap();
     let running = verify(dir.path()).unwrap();
     assert!(running.ok, "{:?}", running.problems);
     assert!(!running.closed);
@@ -31,7 +31,7 @@ fn a_ledger_goes_on_where_it_ended() {
         let (ledger, recorders) = real(dir.path());
         assert_eq!(ledger.cut(), None);
         for n in 0..300 {
-            recorders[0].record(allow(run * 300 + n));
+            recorders[0].record(&allow(run * 300 + n));
         }
         ledger.close().unwrap();
     }
@@ -74,7 +74,7 @@ fn a_flipped_byte_in_any_file_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, recorders) = real(dir.path());
     for n in 0..700 {
-        recorders[0].record(if n % 9 == 0 { deny(n) } else { allow(n) });
+        recorders[0].record(&if n % 9 == 0 { deny(n) } else { allow(n) });
     }
     wait(ledger.append_synced(vec![admin(1)])).unwrap();
     ledger.close().unwrap();
@@ -105,7 +105,7 @@ fn a_flipped_byte_in_any_file_is_found() {
 fn a_header_that_hides_its_events_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, recorders) = real(dir.path());
-    recorders[0].record(allow(1));
+    recorders[0].record(&allow(1));
     ledger.close().unwrap();
     let file = dir.path().join("segments/00000000000000000000.seg");
     let bytes = std::fs::read(&file).unwrap();
@@ -130,9 +130,9 @@ fn two_segments(dir: &std::path::Path) -> (std::path::PathBuf, Vec<u8>, usize) {
         wait(ledger.append_synced(vec![admin(u128::from(run))])).unwrap();
         for n in 0..5 {
             let event = run * 10 + n;
-            wait(recorders[0].record_synced(if n < 3 { deny(event) } else { allow(event) }))
+            wait(recorders[0].record_synced(&if n < 3 { deny(event) } else { allow(event) }))
                 .unwrap();
-            recorders[0].record(allow(event + 100));
+            recorders[0].record(&allow(event + 100));
         }
         ledger.close().unwrap();
     }
@@ -272,7 +272,7 @@ fn a_clock_that_is_set_back_makes_no_false_alarm() {
         let clock = Arc::new(base::FakeClock::at(base::UnixMs(1_764_000_000_000 + at)));
         let options = audit::LedgerOptions { clock, ..options(dir.path(), Arc::new(RealDisk)) };
         let (ledger, recorders) = Ledger::open(options, 1).unwrap();
-        recorders[0].record(allow(60_000 + run as u64));
+        recorders[0].record(&allow(60_000 + run as u64));
         ledger.close().unwrap();
     }
     let report = verify(dir.path()).unwrap();
@@ -329,9 +329,9 @@ fn what_a_kill_leaves_behind_is_whole_after_the_next_start() {
     };
     let (ledger, recorders) = Ledger::open(small(dir.path()), 1).unwrap();
     for n in 0..3000 {
-        recorders[0].record(allow(n));
+        recorders[0].record(&allow(n));
         if n % 100 == 99 {
-            wait(recorders[0].record_synced(allow(10_000 + n))).unwrap();
+            wait(recorders[0].record_synced(&allow(10_000 + n))).unwrap();
         }
     }
     copy(dir.path(), killed.path());
@@ -356,7 +356,7 @@ fn a_flood_of_denials_is_folded() {
     let options = audit::LedgerOptions { clock, ..simulated(&disk) };
     let (ledger, recorders) = Ledger::open(options, 1).unwrap();
     for n in 0..1000 {
-        recorders[0].record(deny(n));
+        recorders[0].record(&deny(n));
     }
     ledger.close().unwrap();
     let metrics = ledger.metrics();
@@ -371,9 +371,9 @@ fn what_exceeds_a_quota_is_counted_and_the_reserve_holds() {
     let (ledger, recorders) =
         Ledger::open(audit::LedgerOptions { quotas, ..simulated(&disk) }, 1).unwrap();
     for n in 0..200 {
-        recorders[0].record(allow(n));
+        recorders[0].record(&allow(n));
     }
-    wait(recorders[0].record_synced(allow(5000))).unwrap();
+    wait(recorders[0].record_synced(&allow(5000))).unwrap();
     wait(ledger.append_synced(vec![admin(3)])).unwrap();
     ledger.close().unwrap();
     let metrics = ledger.metrics();
@@ -389,7 +389,7 @@ fn a_full_reserve_refuses_strict_records() {
     let quotas = Quotas { reserve_bytes: 0, ..Quotas::default() };
     let (ledger, recorders) =
         Ledger::open(audit::LedgerOptions { quotas, ..simulated(&disk) }, 1).unwrap();
-    assert!(matches!(wait(recorders[0].record_synced(allow(1))), Err(LedgerError::Full)));
+    assert!(matches!(wait(recorders[0].record_synced(&allow(1))), Err(LedgerError::Full)));
     assert!(matches!(wait(ledger.append_synced(vec![admin(3)])), Err(LedgerError::Full)));
 }
 
@@ -399,7 +399,7 @@ fn a_full_ring_counts_what_it_cannot_take() {
     let options = audit::LedgerOptions { ring: 64, ..simulated(&disk) };
     let (ledger, recorders) = Ledger::open(options, 1).unwrap();
     for n in 0..100_000 {
-        recorders[0].record(allow(n));
+        recorders[0].record(&allow(n));
     }
     ledger.close().unwrap();
     let metrics = ledger.metrics();
@@ -413,6 +413,6 @@ fn after_close_nothing_is_taken() {
     let disk = SimulatedDisk::new();
     let (ledger, recorders) = Ledger::open(simulated(&disk), 1).unwrap();
     ledger.close().unwrap();
-    assert!(matches!(wait(recorders[0].record_synced(allow(1))), Err(LedgerError::Closed)));
+    assert!(matches!(wait(recorders[0].record_synced(&allow(1))), Err(LedgerError::Closed)));
     assert!(matches!(wait(ledger.append_synced(vec![admin(1)])), Err(LedgerError::Closed)));
 }

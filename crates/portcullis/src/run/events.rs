@@ -26,7 +26,7 @@ impl Events {
 
     /// Records without waiting.
     pub(super) fn record(&self, event: Event) {
-        self.ledger.record(event);
+        self.ledger.record(&event);
     }
 
     /// Records an event that has nothing to add.

@@ -24,7 +24,7 @@ pub(super) struct ToLedger(pub(super) Arc<Ledger>);
 
 impl Evidence for ToLedger {
     fn record_denial(&self, event: Event) {
-        self.0.record(event);
+        self.0.record(&event);
     }
 
     fn record_synced(&self, event: Event) -> BoxFuture<'_, Result<(), String>> {
