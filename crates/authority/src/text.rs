@@ -41,7 +41,7 @@ pub(crate) fn optional_line(
 }
 
 /// Control characters, and those that reorder or hide what a terminal shows (Unicode TR 36 §2).
-fn hides(c: char) -> bool {
+pub(crate) fn hides(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
