@@ -8,8 +8,12 @@
 //! - An unknown account costs what a known one costs.
 //! - No number of failures by strangers shuts a person out for good.
 
+#[cfg(test)]
+mod contract;
 pub mod password;
+pub mod recovery;
 pub(crate) mod throttle;
+pub mod totp;
 
 /// What a proof says (NIST SP 800-63B-4 §2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
