@@ -70,7 +70,7 @@ impl Shared {
 
     /// How many events and appends wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.rings.iter().map(Ring::waiting).sum::<usize>() + self.appends().len()
+        self.rings.iter().map(Ring::waiting).sum::<usize>() + self.appends_waiting()
     }
 
     pub(crate) fn wake(&self) {
@@ -126,6 +126,10 @@ impl Shared {
         }
         self.wake_for_somebody();
         wait.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    pub(crate) fn appends_waiting(&self) -> usize {
+        self.appends().len()
     }
 
     pub(crate) fn take_append(&self) -> Option<Append> {

@@ -91,8 +91,10 @@ impl Writer {
     /// Takes what waits and commits it.
     pub(crate) fn cycle(&mut self, last: bool) {
         self.shared.urgent.store(false, Ordering::SeqCst);
+        // Looked at first: what was recorded before them is then in the log no later than they are.
+        let appends = self.shared.appends_waiting();
         self.drain_rings();
-        self.drain_appends();
+        self.drain_appends(appends);
         let now = self.clock.now();
         for event in self.folder.flush(now, last) {
             self.admit_event(event);
@@ -184,8 +186,11 @@ impl Writer {
         self.shared.counts.lost.fetch_add(loss.count, Ordering::Relaxed);
     }
 
-    fn drain_appends(&mut self) {
-        while self.batch.bytes() < BATCH_BYTES {
+    fn drain_appends(&mut self, count: usize) {
+        for _one in 0..count {
+            if self.batch.bytes() >= BATCH_BYTES {
+                break;
+            }
             let Some(append) = self.shared.take_append() else { break };
             self.append(append);
         }
