@@ -93,6 +93,33 @@ proptest! {
     }
 
     #[test]
+    fn a_leaf_says_all_of_its_event(mut event in event(), salt in any::<[u8; 16]>(), same in any::<[bool; 2]>()) {
+        if let Some(id) = event.request_id {
+            event.time = if same[0] { id.time() } else { event.time };
+            event.node = if same[1] { id.node() } else { event.node };
+        }
+        let mut encoder = LeafEncoder::default();
+        let (read, commitment) = read_leaf(encoder.leaf(&Row::from(&event), &salt));
+        let (mut personal, mut rest) = (salt.to_vec(), event.clone());
+        let ip = event.client_ip.map(|ip| match ip {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        });
+        let path = rest.path.take().map(|it| it.as_bytes().to_vec());
+        let principal = rest.principal.take().map(|it| it.as_bytes().to_vec());
+        rest.client_ip = None;
+        for (tag, value) in [(12, path), (13, ip), (14, principal)] {
+            let Some(value) = value else { continue };
+            let len = u16::try_from(value.len()).unwrap();
+            personal.push(tag);
+            if len < 128 { personal.push(value.len() as u8) } else { personal.extend((len | 0x8000).to_be_bytes()) }
+            personal.extend(value);
+        }
+        prop_assert_eq!(read, rest);
+        prop_assert_eq!(commitment, (personal.len() > 16).then(|| crate::hash::sha256(&personal).to_vec()));
+    }
+
+    #[test]
     fn bytes_of_anybody_make_no_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let mut columns = Columns::new().unwrap();
         let _found = ColumnsReader::new(&bytes);
@@ -116,6 +143,69 @@ proptest! {
     }
 }
 
+/// Reads a leaf by the words of its module, without what is personal; and the commitment to that.
+fn read_leaf(leaf: &[u8]) -> (Event, Option<Vec<u8>>) {
+    let (version, mut rest) = leaf.split_first().unwrap();
+    assert_eq!(*version, 2);
+    let mut fields = std::collections::BTreeMap::new();
+    while let [tag, more @ ..] = rest {
+        let (len, more) = match more {
+            [high, low, more @ ..] if *high >= 128 => {
+                (usize::from(u16::from_be_bytes([high & 127, *low])), more)
+            }
+            [len, more @ ..] => (usize::from(*len), more),
+            [] => panic!("no length"),
+        };
+        assert!(fields.last_key_value().is_none_or(|(last, _)| last < tag), "tags ascend");
+        let (value, more) = more.split_at(len);
+        fields.insert(*tag, value.to_vec());
+        rest = more;
+    }
+    let text = |tag: u8| fields.get(&tag).map(|it| String::from_utf8(it.clone()).unwrap());
+    let sixteen = |tag: u8| fields.get(&tag).map(|it| <[u8; 16]>::try_from(it.as_slice()).unwrap());
+    let number = |tag: u8| {
+        let value = fields.get(&tag)?;
+        assert_ne!(value.first(), Some(&0), "no leading zeros");
+        Some(value.iter().fold(0u64, |all, byte| all << 8 | u64::from(*byte)))
+    };
+    let small = |tag: u8| u32::try_from(number(tag).unwrap_or(0)).unwrap();
+    let byte = |tag: u8| u8::try_from(small(tag)).unwrap();
+    let request_id = sixteen(3).map(RequestId::from_bytes);
+    let id = sixteen(1).map_or_else(|| request_id.unwrap().into(), EventId);
+    let time = number(2).map_or_else(|| request_id.unwrap().time(), |it| UnixMs(it as i64));
+    let node = fields.contains_key(&4).then(|| NodeId(small(4)));
+    let node = node.unwrap_or_else(|| request_id.unwrap().node());
+    let kind = Kind::from_number(byte(5)).unwrap();
+    let event = Event {
+        request_id,
+        outcome: Outcome::from_number(byte(6)).unwrap(),
+        phase: Phase::from_number(byte(8)),
+        route: text(9).map(Into::into),
+        method: text(10).map(Into::into),
+        host: text(11).map(Into::into),
+        client_id: text(15).map(Into::into),
+        credential_id: text(16).map(Into::into),
+        issuer: text(17).map(Into::into),
+        scheme: Scheme::from_number(byte(18)),
+        status: u16::try_from(small(19)).unwrap(),
+        latency_us: small(20),
+        upstream_us: small(21),
+        bytes_in: number(22).unwrap_or(0),
+        bytes_out: number(23).unwrap_or(0),
+        count: if fields.contains_key(&24) { small(24) } else { 1 },
+        detail: text(25).map(Into::into),
+        trace_id: sixteen(26),
+        ..Event::new(id, time, node, kind, Code::read(&text(7).unwrap()))
+    };
+    (event, fields.get(&12).cloned())
+}
+
+fn leaf_of(event: &Event, salt: &[u8; 16], expect: &[&[u8]]) {
+    let leaf = [&[&[0, 2][..]], expect].concat().concat();
+    let hash = LeafEncoder::default().hash(&Row::from(event), salt);
+    assert_eq!(hash, crate::hash::sha256(&leaf));
+}
+
 #[test]
 fn a_leaf_is_what_its_version_says() {
     let id = RequestId::from_bytes([0x11; 16]);
@@ -123,20 +213,48 @@ fn a_leaf_is_what_its_version_says() {
         Event::new(id.into(), UnixMs(0x0102), NodeId(3), Kind::Decision, base::code::OK);
     event.request_id = Some(id);
     event.status = 200;
+    event.latency_us = 0x0203;
     event.path = Some("/a".into());
+    event.client_ip = Some([192, 0, 2, 1].into());
+    event.principal = Some("alice".into());
     let salt = [0x22; 16];
-    let mut expect = vec![0, 1];
-    expect.extend_from_slice(&[2, 0, 8, 0, 0, 0, 0, 0, 0, 1, 2]);
-    expect.extend_from_slice(&[3, 0, 16]);
-    expect.extend_from_slice(&[0x11; 16]);
-    expect.extend_from_slice(&[4, 0, 4, 0, 0, 0, 3, 5, 0, 1, 1, 6, 0, 1, 1, 7, 0, 2]);
-    expect.extend_from_slice(b"ok");
-    expect.extend_from_slice(&[12, 0, 32]);
-    let commitment = [&salt[..], &[12], b"/a"].concat();
-    expect.extend_from_slice(&crate::hash::sha256(&commitment));
-    expect.extend_from_slice(&[19, 0, 2, 0, 200]);
-    let mut encoder = LeafEncoder::default();
-    assert_eq!(encoder.hash(&Row::from(&event), &salt), crate::hash::sha256(&expect));
+    let commitment =
+        |fields: &[&[u8]]| crate::hash::sha256(&[&salt[..], &fields.concat()].concat());
+    let (path, address, principal) = (b"\x0c\x02/a", b"\x0d\x04\xc0\x00\x02\x01", b"\x0e\x05alice");
+    let middle = b"\x05\x01\x01\x06\x01\x01\x07\x02ok";
+    let request = [&[3, 16][..], &[0x11; 16]].concat();
+    let own_time_and_node: [&[u8]; 3] = [b"\x02\x02\x01\x02", &request, b"\x04\x01\x03"];
+    let numbers = b"\x13\x01\xc8\x14\x02\x02\x03";
+    let all = commitment(&[path, address, principal]);
+    leaf_of(
+        &event,
+        &salt,
+        &[&own_time_and_node[..], &[middle, b"\x0c\x20", &all, numbers]].concat(),
+    );
+    // Time and node are those of the request's id.
+    (event.time, event.node) = (id.time(), id.node());
+    leaf_of(&event, &salt, &[&request, middle, b"\x0c\x20", &all, numbers]);
+    (event.path, event.principal, event.latency_us) = (None, None, 0);
+    let address = commitment(&[address]);
+    leaf_of(&event, &salt, &[&request, middle, b"\x0c\x20", &address, b"\x13\x01\xc8"]);
+    // Nothing personal, no request, a length of two bytes.
+    (event.client_ip, event.request_id, event.status) = (None, None, 0);
+    (event.time, event.node, event.count) = (UnixMs(0), NodeId(0x0100), 0);
+    event.detail = Some("d".repeat(300).into());
+    let id = [&[1, 16][..], &[0x11; 16]].concat();
+    let long = [b"\x18\x00\x19\x81\x2c", "d".repeat(300).as_bytes()].concat();
+    leaf_of(&event, &salt, &[&id, b"\x02\x00\x04\x02\x01\x00", middle, &long]);
+    // 127 is the longest that one byte tells.
+    event.count = 1;
+    for (len, tells) in [(127, &b"\x19\x7f"[..]), (128, b"\x19\x80\x80")] {
+        event.detail = Some("d".repeat(len).into());
+        let detail = "d".repeat(len);
+        leaf_of(
+            &event,
+            &salt,
+            &[&id, b"\x02\x00\x04\x02\x01\x00", middle, tells, detail.as_bytes()],
+        );
+    }
 }
 
 #[test]
