@@ -10,6 +10,7 @@
 
 #[cfg(test)]
 mod contract;
+pub mod passkey;
 pub mod password;
 pub mod recovery;
 pub(crate) mod throttle;
