@@ -59,6 +59,8 @@ const NODE_PACKAGES: &[(&str, &str)] = &[
     // The releases that test authorization servers are all marked as early ones so far.
     ("@modelcontextprotocol/conformance", "0.2.0-alpha.12"),
     ("axe-core", "^4.14"),
+    ("smtp-server", "^3"),
+    ("mailparser", "^3"),
 ];
 
 /// What the tests need from PyPI: the module that is imported, and what pip installs for it.

@@ -17,8 +17,8 @@ const DOMAIN_BYTES: usize = 253;
 const LABEL_BYTES: usize = 63;
 /// Characters of a subject: more than any of ours has, with the name of an organisation in it.
 pub const SUBJECT_CHARS: usize = 200;
-/// Bytes of one form of a message; ours have about 3 KB.
-pub const BODY_BYTES: usize = 64 * 1024;
+/// Bytes of one form of a message; ours have about 4 KB, and a thousand may wait.
+pub const BODY_BYTES: usize = 16 * 1024;
 
 /// The address of a mailbox: `local@domain`, without a display name. `Debug` shows nothing of it: addresses stay out
 /// of logs.

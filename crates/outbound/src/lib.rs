@@ -1,4 +1,4 @@
-//! All that leaves the process except proxied requests: documents over HTTP and names over DNS.
+//! All that leaves the process except proxied requests: documents over HTTP, names over DNS, and mail over SMTP.
 //!
 //! Owns: the client for key sets, metadata and introspection ([`HttpFetch`]), the resolver
 //! ([`DnsResolve`]), and the judgement of which addresses a URL from outside may lead to ([`refusal`]).
@@ -13,12 +13,12 @@
 mod address;
 mod dns;
 mod fetch;
-mod mail;
+pub mod mail;
 mod target;
 mod tls;
 
 pub use address::refusal;
 pub use dns::DnsResolve;
 pub use fetch::HttpFetch;
-pub use mail::{KEPT_MESSAGES, Kept, MailSink};
+pub use mail::{MailQueue, MailSink, Smtp, SmtpError, SmtpServer};
 pub use tls::SetupError;

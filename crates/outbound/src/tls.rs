@@ -22,8 +22,16 @@ pub enum SetupError {
     Resolver(String),
 }
 
-/// TLS 1.2 and 1.3 with aws-lc-rs; the system's roots, plus the certificates of `extra` (PEM).
+/// For HTTP/1.1: TLS 1.2 and 1.3 with aws-lc-rs; the system's roots, plus the certificates of `extra` (PEM).
 pub(crate) fn client_config(extra: Option<&[u8]>) -> Result<Arc<ClientConfig>, SetupError> {
+    client_config_for(extra, &[b"http/1.1"])
+}
+
+/// The same for what speaks one of `protocols` (RFC 7301), or offers none.
+pub(crate) fn client_config_for(
+    extra: Option<&[u8]>,
+    protocols: &[&[u8]],
+) -> Result<Arc<ClientConfig>, SetupError> {
     let mut roots = RootCertStore::empty();
     // WHY: a machine without roots can still ask issuers over http or with the operator's own CA; every
     // other connection then fails with an unknown issuer, which says what is wrong.
@@ -36,7 +44,7 @@ pub(crate) fn client_config(extra: Option<&[u8]>) -> Result<Arc<ClientConfig>, S
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
     Ok(Arc::new(config))
 }
 

@@ -7,7 +7,7 @@ use base::{BoxFuture, Clock, Mail, MailError, Message, UnixMs};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Messages that are kept; at most 128 KB each, so 6 MB.
+/// Messages that are kept; at most 32 KB each, so 2 MB.
 pub const KEPT_MESSAGES: usize = 50;
 
 /// A message that was kept.
