@@ -18,8 +18,6 @@ use base::RequestId;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Columns of a row.
-const COLUMNS: usize = 27;
 /// Buffers of a message begin at multiples of this (Arrow columnar format: 64 is recommended).
 const ALIGNMENT: usize = 64;
 /// Bytes in front of a message's metadata: a mark and the length.
@@ -28,14 +26,6 @@ const PREFIX: usize = 8;
 const KEPT: usize = 1 << 18;
 /// Bytes that the emptied message keeps at most.
 const MESSAGE_KEPT: usize = 1 << 20;
-
-/// A value on its way into its column.
-enum Value<'a> {
-    /// Of a column where none is absent and all have the same length.
-    Plain(&'a [u8]),
-    Sixteen(Option<&'a [u8; 16]>),
-    Bytes(Option<&'a [u8]>),
-}
 
 /// One column: its buffers as they are on disk (little-endian).
 #[derive(Debug)]
@@ -53,25 +43,6 @@ impl Column {
         let different = matches!(of, DataType::Utf8 | DataType::Binary);
         let ends = different.then(|| vec![0; 4]);
         Self { present: Vec::new(), absent: 0, ends, data: Vec::new() }
-    }
-
-    fn push(&mut self, row: usize, value: Value<'_>) {
-        match value {
-            Value::Plain(bytes) => self.data.extend_from_slice(bytes),
-            Value::Sixteen(value) => {
-                self.data.extend_from_slice(value.unwrap_or(&[0; 16]));
-                self.mark(row, value.is_some());
-            }
-            Value::Bytes(value) => {
-                self.data.extend_from_slice(value.unwrap_or_default());
-                // A batch ends far below 2 GiB (`frame::BODY_BYTES`).
-                let end = i32::try_from(self.data.len()).unwrap_or(i32::MAX);
-                if let Some(ends) = &mut self.ends {
-                    ends.extend_from_slice(&end.to_le_bytes());
-                }
-                self.mark(row, value.is_some());
-            }
-        }
     }
 
     fn mark(&mut self, row: usize, present: bool) {
@@ -93,6 +64,48 @@ impl Column {
         if let Some(ends) = &mut self.ends {
             ends.extend_from_slice(&[0; 4]);
         }
+    }
+}
+
+/// One row on its way into the columns, from the first to the last.
+struct Cells<'a> {
+    columns: std::slice::IterMut<'a, Column>,
+    row: usize,
+}
+
+impl Cells<'_> {
+    /// Of a column where none is absent and all have the same length.
+    #[inline]
+    fn plain(&mut self, bytes: &[u8]) {
+        if let Some(column) = self.columns.next() {
+            column.data.extend_from_slice(bytes);
+        }
+    }
+
+    #[inline]
+    fn sixteen(&mut self, value: Option<&[u8; 16]>) {
+        if let Some(column) = self.columns.next() {
+            column.data.extend_from_slice(value.unwrap_or(&[0; 16]));
+            column.mark(self.row, value.is_some());
+        }
+    }
+
+    #[inline]
+    fn bytes(&mut self, value: Option<&[u8]>) {
+        let Some(column) = self.columns.next() else { return };
+        if let Some(value) = value {
+            column.data.extend_from_slice(value);
+        }
+        // A batch ends far below 2 GiB (`frame::BODY_BYTES`).
+        let end = i32::try_from(column.data.len()).unwrap_or(i32::MAX);
+        if let Some(ends) = &mut column.ends {
+            ends.extend_from_slice(&end.to_le_bytes());
+        }
+        column.mark(self.row, value.is_some());
+    }
+
+    fn text(&mut self, value: Option<&str>) {
+        self.bytes(value.map(str::as_bytes));
     }
 }
 
@@ -135,53 +148,40 @@ impl Columns {
     pub(crate) fn push(&mut self, row: &Row<'_>, salt: &Salt) -> usize {
         let bytes = crate::columns::row_bytes(row);
         let event = &row.head;
-        let request_id = event.request_id.map(RequestId::to_bytes);
-        let (four, sixteen);
-        let client_ip: Option<&[u8]> = match event.client_ip {
-            Some(IpAddr::V4(ip)) => {
-                four = ip.octets();
-                Some(&four)
-            }
-            Some(IpAddr::V6(ip)) => {
-                sixteen = ip.octets();
-                Some(&sixteen)
-            }
-            None => None,
-        };
         let [code, route, method, host, path, principal, client_id, credential_id, issuer, detail] =
-            row.texts.map(|it| Value::Bytes(it.map(str::as_bytes)));
-        let row: [Value<'_>; COLUMNS] = [
-            Value::Sixteen(Some(&event.id.0)),
-            Value::Plain(&event.time.0.to_le_bytes()),
-            Value::Sixteen(request_id.as_ref()),
-            Value::Plain(&event.node.0.to_le_bytes()),
-            Value::Plain(&[event.kind as u8]),
-            Value::Plain(&[event.outcome as u8]),
-            code,
-            Value::Plain(&[event.phase.map_or(0, |it| it as u8)]),
-            route,
-            method,
-            host,
-            path,
-            Value::Bytes(client_ip),
-            principal,
-            client_id,
-            credential_id,
-            issuer,
-            Value::Plain(&[event.scheme.map_or(0, |it| it as u8)]),
-            Value::Plain(&event.status.to_le_bytes()),
-            Value::Plain(&event.latency_us.to_le_bytes()),
-            Value::Plain(&event.upstream_us.to_le_bytes()),
-            Value::Plain(&event.bytes_in.to_le_bytes()),
-            Value::Plain(&event.bytes_out.to_le_bytes()),
-            Value::Plain(&event.count.to_le_bytes()),
-            detail,
-            Value::Sixteen(event.trace_id.as_ref()),
-            Value::Sixteen(Some(salt)),
-        ];
-        for (column, value) in self.columns.iter_mut().zip(row) {
-            column.push(self.rows, value);
+            row.texts;
+        let mut cells = Cells { columns: self.columns.iter_mut(), row: self.rows };
+        cells.sixteen(Some(&event.id.0));
+        cells.plain(&event.time.0.to_le_bytes());
+        cells.sixteen(event.request_id.map(RequestId::to_bytes).as_ref());
+        cells.plain(&event.node.0.to_le_bytes());
+        cells.plain(&[event.kind as u8]);
+        cells.plain(&[event.outcome as u8]);
+        cells.text(code);
+        cells.plain(&[event.phase.map_or(0, |it| it as u8)]);
+        cells.text(route);
+        cells.text(method);
+        cells.text(host);
+        cells.text(path);
+        match event.client_ip {
+            Some(IpAddr::V4(ip)) => cells.bytes(Some(&ip.octets())),
+            Some(IpAddr::V6(ip)) => cells.bytes(Some(&ip.octets())),
+            None => cells.bytes(None),
         }
+        cells.text(principal);
+        cells.text(client_id);
+        cells.text(credential_id);
+        cells.text(issuer);
+        cells.plain(&[event.scheme.map_or(0, |it| it as u8)]);
+        cells.plain(&event.status.to_le_bytes());
+        cells.plain(&event.latency_us.to_le_bytes());
+        cells.plain(&event.upstream_us.to_le_bytes());
+        cells.plain(&event.bytes_in.to_le_bytes());
+        cells.plain(&event.bytes_out.to_le_bytes());
+        cells.plain(&event.count.to_le_bytes());
+        cells.text(detail);
+        cells.sixteen(event.trace_id.as_ref());
+        cells.sixteen(Some(salt));
         self.rows += 1;
         self.bytes += bytes;
         bytes

@@ -77,13 +77,15 @@ impl Chunk {
         self.read += 1;
         let done = if slot.strict { self.done.pop_front() } else { None };
         let mut start = slot.start;
-        let texts = slot.lengths.map(|length| {
-            if length == ABSENT {
-                return None;
+        let mut texts = [None; TEXTS];
+        for (text, length) in texts.iter_mut().zip(slot.lengths) {
+            if length != ABSENT {
+                let end = start + usize::from(length);
+                // INVARIANT: there is one, since the chunk's texts lie one behind the other.
+                *text = self.texts.get(start..end);
+                start = end;
             }
-            let end = start + usize::from(length);
-            self.texts.get(std::mem::replace(&mut start, end)..end)
-        });
+        }
         Some((Row { head: slot.head, texts }, done))
     }
 
