@@ -28,6 +28,7 @@ pub mod postgres;
 mod tls;
 mod upstream;
 pub mod wait;
+mod webauthn;
 mod webdriver;
 
 pub use browser::{Browser, Form, Landing, Page, encode, escape, parameter};
@@ -44,4 +45,5 @@ pub use person::{Arrival, Person};
 pub use places::{binary, free_port, parts, rounds, screens, soak, workspace};
 pub use tls::Authority;
 pub use upstream::{Answer, Seen, Takeover, Upstream};
+pub use webauthn::{Abilities, Authenticator, Credential};
 pub use webdriver::{TAB, WebDriver};

@@ -271,12 +271,16 @@ impl WebDriver {
         found[ELEMENT].as_str().unwrap_or_else(|| panic!("{css} is nowhere: {found}")).to_owned()
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         self.ask("GET", &format!("/session/{}{path}", self.session), &Value::Null)
     }
 
-    fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         self.ask("POST", &format!("/session/{}{path}", self.session), body)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Value {
+        self.ask("DELETE", &format!("/session/{}{path}", self.session), &Value::Null)
     }
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {

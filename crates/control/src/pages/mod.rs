@@ -33,6 +33,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/assets/mark.svg", asset("image/svg+xml", include_str!("mark.svg")))
         .route("/assets/submit.js", asset(SCRIPT, include_str!("submit.js")))
         .route("/assets/setup.js", asset(SCRIPT, include_str!("setup.js")))
+        .route("/assets/passkey.js", asset(SCRIPT, include_str!("passkey.js")))
 }
 
 /// A page on its way out.
