@@ -32,6 +32,8 @@ pub struct Server {
     pub proxies: Option<Proxies>,
     /// `store`: where the state is kept. Default SQLite in `data_dir`.
     pub store: Store,
+    /// `resolver`: the one name server that is asked. Default: those of the system.
+    pub resolver: Option<SocketAddr>,
     /// `stale_limit`: how long the gate serves without news of revocations. Default 30 s, at most 1 h.
     pub stale_limit: Duration,
 }
@@ -103,6 +105,7 @@ pub(super) fn read_server(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Se
             tls: None,
             proxies: None,
             store: Store::Sqlite,
+            resolver: None,
             stale_limit: Duration::from_secs(30),
         };
     };
@@ -115,6 +118,7 @@ pub(super) fn read_server(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Se
     let tls = section.read(reader, "tls", read_tls).or_else(|| has_tls.then(TlsFiles::default));
     let proxies = section.read(reader, "proxies", read_proxies);
     let store = section.read(reader, "store", read_store).unwrap_or(Store::Sqlite);
+    let resolver = section.read(reader, "resolver", read_resolver);
     let stale_limit = section.read(reader, "stale_limit", |reader, field| {
         reader.duration(field, Duration::from_secs(1), LONGEST_STALE)
     });
@@ -138,6 +142,7 @@ pub(super) fn read_server(reader: &mut Reader<'_>, root: &mut Section<'_>) -> Se
         tls,
         proxies,
         store,
+        resolver,
         stale_limit: stale_limit.unwrap_or(Duration::from_secs(30)),
     }
 }
@@ -211,6 +216,16 @@ fn read_role(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<()> {
         );
     }
     Some(())
+}
+
+fn read_resolver(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<SocketAddr> {
+    let server = reader.bind(field)?;
+    if server.ip().is_unspecified() || server.ip().is_multicast() {
+        let hint = "write the name server's own address, such as \"127.0.0.1:53\"";
+        reader.hinted(ProblemCode::Value, &field.at, "nobody can be asked there", hint);
+        return None;
+    }
+    Some(server)
 }
 
 fn read_store(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Store> {

@@ -207,8 +207,9 @@ fn fixed(before: &Config, next: &Config) -> Result<(), String> {
     let addresses = was.control != is.control || was.admin != is.admin;
     // The names that these are asked under are fixed with them.
     let urls = was.public_url != is.public_url || was.admin_url != is.admin_url;
-    if addresses || urls || was.store != is.store || was.data_dir != is.data_dir {
-        let keys = "data_dir, public_url, control, admin, admin_url and store";
+    let within = was.store != is.store || was.resolver != is.resolver;
+    if addresses || urls || within || was.data_dir != is.data_dir {
+        let keys = "data_dir, public_url, control, admin, admin_url, store and resolver";
         return Err(format!("[server] {keys} change with a restart only"));
     }
     Ok(())

@@ -70,7 +70,7 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
     let compiled: Compiled = compile::compile(config, None, &metrics)?;
     let listeners = compiled.listeners.clone();
     let state = Arc::new(State::new(loaded, compiled));
-    let resolve: Arc<dyn Resolve> = Arc::new(outbound::DnsResolve::system().map_err(text)?);
+    let resolve = resolver(config)?;
     let fetch = Arc::new(outbound::HttpFetch::new(resolve.clone(), None).map_err(text)?);
     let signer = Arc::new(assertion_signer(&keyring.identity.seed)?);
     let node_key = Arc::new(serde_json::Value::Object(signer.key().public().to_json()));
@@ -130,6 +130,14 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
         door: tokio::sync::watch::Sender::new(control::Door::default()),
     };
     Ok(Started { running, store, follower, authority, resolve })
+}
+
+fn resolver(config: &Config) -> Result<Arc<dyn Resolve>, Failure> {
+    let resolve = match config.server.resolver {
+        Some(server) => outbound::DnsResolve::with_server(server),
+        None => outbound::DnsResolve::system(),
+    };
+    Ok(Arc::new(resolve.map_err(text)?))
 }
 
 /// The keys at `/.well-known/jwks.json`: those that sign tokens, and the node's own, which signs assertions.

@@ -255,6 +255,13 @@ impl State {
             .collect()
     }
 
+    /// Lets go of the addresses of names that no list speaks of any more.
+    ///
+    /// WHY: one that comes back later must be asked for first; its old addresses may be somebody else's by then.
+    pub(super) fn forget_names(&self, names: &HashSet<Box<str>>) {
+        self.lock().names.retain(|name, _| names.contains(name));
+    }
+
     /// A name's addresses. Returns those that it had before, when they differ.
     pub(super) fn resolved(&self, name: &str, addresses: Vec<IpAddr>) -> Option<Vec<IpAddr>> {
         let mut tables = self.lock();

@@ -10,6 +10,7 @@ mod keys;
 mod ledger;
 mod limits;
 mod metadata;
+mod names;
 mod own;
 mod postgres;
 mod reload;

@@ -105,6 +105,7 @@ fn every_section_takes_its_keys() {
             "server",
             "control = \"0.0.0.0:8001\"\nproxies = { trusted = [\"10.0.0.0/8\"], header = \"proxy-protocol\" }",
         ),
+        ("server", "resolver = \"[::1]:5353\""),
         ("server", "role = \"all\"\nstale_limit = \"10s\"\nstore = \"sqlite\""),
         ("server", "store = { env = \"GATE_SECRET\" }\n[log]\nlevel = \"warn\""),
         ("server", "[log]\naccess = \"stdout\""),
