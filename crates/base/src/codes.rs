@@ -160,6 +160,7 @@ codes! {
     KEY_ROUTE = "key.wrong_route", 403, Caller, "The API key is not for this route", "The key is limited to other routes.", "Use a key that is limited to no route or to this one.";
     KEY_REVOKED = "key.revoked", 401, Caller, "The API key is revoked", "The key was revoked.", "Make a new key with `portcullis key create`.";
 
+    STEP_UP_REQUIRED = "step_up.required", 401, Caller, "A stronger or fresher sign-in is needed", "The credential is valid, but the person behind it did not sign in as strongly or as lately as the route asks (RFC 9470), or it is no person's.", "Sign in again with the `acr_values` and `max_age` that `WWW-Authenticate` names, and send the new token; API keys and tokens that a client got for itself never suffice.";
     SCOPE_MISSING = "scope.missing", 403, Caller, "A scope is missing", "The credential is valid, but lacks a scope that the route asks for.", "Ask for a credential with the scopes that `WWW-Authenticate` names.";
     CLAIM_MISMATCH = "claim.mismatch", 403, Caller, "A claim does not meet the route's rule", "The token is valid, but a claim is not what the route asks for.", "The record names the claim and the rule.";
     ADDRESS_NOT_LISTED = "address.not_listed", 403, Caller, "The address is not allowed", "The client's address is in none of the route's lists.", "`portcullis ip test ADDRESS` shows what matches; `portcullis ip allow ADDRESS --list NAME --for 8h` lets it in.";
@@ -184,7 +185,7 @@ codes! {
     API_NOT_FOUND = "api.not_found", 404, Caller, "There is no such thing", "The control API has no such address, or nothing with this id.", "Look at the list that it should be in, or at `/api/openapi.json`.";
     API_CONFLICT = "api.conflict", 409, Caller, "It exists already", "What was to be made exists already.", "Look at the list, and change or remove what is there.";
     API_MEDIA_TYPE = "api.media_type", 415, Caller, "The body is not JSON", "The control API takes bodies as `application/json` only.", "Send `Content-Type: application/json`.";
-    API_BUSY = "api.busy", 503, Operator, "Too much is asked at once", "As many queries or followers run as the control plane allows.", "Wait until one ends and try again.";
+    API_BUSY = "api.busy", 503, Operator, "Too much is asked at once", "As much of this (queries, followers, passwords being hashed) is under way as the control plane allows; nothing was changed.", "Try again in a moment.";
     QUERY_INVALID = "query.invalid", 400, Caller, "The query cannot be answered", "The query is not one that the ledger can answer, or asks for too much.", "The answer's detail says what; ask about fewer rows or columns.";
     STORE_UNAVAILABLE = "store.unavailable", 503, Operator, "The store cannot be reached", "The store did not answer, and nothing was changed.", "Look whether the database runs and has space, then try again.";
     STORE_UNCERTAIN = "store.uncertain", 503, Operator, "It may or may not be done", "The store broke off while the change was being made.", "Look at the list before trying again.";
@@ -206,6 +207,8 @@ codes! {
     CLIENT_DOCUMENT_CHANGED = "client.document_changed", 0, Nobody, "A client's metadata document changed", "The document at a client's id says something else than before.", "Nothing to do.";
     USER_CREATED = "user.created", 0, Nobody, "An account was made", "An account was made.", "Nothing to do.";
     USER_CHANGED = "user.changed", 0, Nobody, "An account was changed", "An account was changed.", "Nothing to do.";
+    AUTHENTICATOR_ADDED = "authenticator.added", 0, Nobody, "A way of signing in was added", "A person added an authenticator app, a passkey, recovery codes or an account elsewhere.", "Nothing to do.";
+    AUTHENTICATOR_REMOVED = "authenticator.removed", 0, Nobody, "A way of signing in was removed", "A person or an administrator removed one or all of them.", "Nothing to do.";
     LOGIN = "login", 0, Nobody, "Somebody signed in", "A person proved who they are; a session began or was renewed.", "Nothing to do.";
     LOGOUT = "logout", 0, Nobody, "Somebody signed out", "A session was ended.", "Nothing to do.";
     GRANT_GIVEN = "grant.given", 0, Nobody, "A grant was given", "A person or client was granted scopes.", "Nothing to do.";

@@ -155,7 +155,11 @@ impl From<Error> for ActError {
             Error::Store(PortError::Conflict) => Self::Conflict,
             Error::Store(PortError::Unavailable(why)) => Self::Unavailable(why),
             Error::Store(PortError::Uncertain(why)) => Self::Uncertain(why),
-            other => Self::Broken(other.to_string()),
+            Error::Busy(what) => Self::Busy(what),
+            // WHY no catch-all: whoever adds an error decides here what its callers are told.
+            Error::Store(PortError::Corrupt(_)) | Error::Seal(_) | Error::Randomness(_) => {
+                Self::Broken(error.to_string())
+            }
         }
     }
 }
@@ -238,6 +242,10 @@ impl From<authority::BlockKind> for BlockKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::Problem;
+    use authority::SealError;
+    use axum::response::IntoResponse;
+    use base::{Code, IdError, code};
 
     #[test]
     fn an_address_is_a_network_of_its_own() {
@@ -250,6 +258,45 @@ mod tests {
         check("203.0.113.7/33", None);
         check("vpn.example.com", None);
         check("", None);
+    }
+
+    #[test]
+    fn every_error_has_its_status() {
+        let why = || "disk full".to_owned();
+        let check = |error: Error, status: u16, code: Code, detail: Option<&str>| {
+            let problem = Problem::from(ActError::from(error));
+            assert_eq!(problem.code, code);
+            assert_eq!(problem.detail.as_deref(), detail);
+            let response = problem.into_response();
+            assert_eq!(response.status(), status, "{code}");
+            // RFC 9110 §10.2.3: who may try again is told when.
+            let again = response.headers().contains_key("retry-after");
+            assert_eq!(again, status == 503 && code != code::STORE_UNCERTAIN, "{code}");
+        };
+        check(
+            Error::Invalid { field: "for", problem: "too long".to_owned() },
+            400,
+            code::API_INVALID,
+            Some("expires_in_seconds: too long"),
+        );
+        let missing = Error::NotFound { what: "key", id: "x".to_owned() };
+        check(missing, 404, code::API_NOT_FOUND, Some("no key has the id x"));
+        check(PortError::Conflict.into(), 409, code::API_CONFLICT, None);
+        check(
+            PortError::Unavailable(why()).into(),
+            503,
+            code::STORE_UNAVAILABLE,
+            Some("disk full"),
+        );
+        check(PortError::Uncertain(why()).into(), 503, code::STORE_UNCERTAIN, Some("disk full"));
+        check(Error::Busy("too many"), 503, code::API_BUSY, Some("too many"));
+        let corrupt = "the store holds a row that cannot be read: disk full";
+        check(PortError::Corrupt(why()).into(), 500, code::INTERNAL, Some(corrupt));
+        let random = "the system has no randomness to give";
+        check(IdError::NoRandomness.into(), 500, code::INTERNAL, Some(random));
+        let path = std::path::PathBuf::from("master.key");
+        let key = "master.key is not a master key: it must hold 64 hexadecimal characters";
+        check(SealError::MasterMalformed { path }.into(), 500, code::INTERNAL, Some(key));
     }
 
     #[test]

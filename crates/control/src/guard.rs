@@ -50,7 +50,12 @@ pub const PUBLIC_PATHS: [&str; 11] = [
     "/api/openapi.json",
 ];
 /// The authority's endpoints and pages, which judge by themselves who asks.
-pub const AUTHORITY_PATHS: [&str; 16] = [
+pub const AUTHORITY_PATHS: [&str; 21] = [
+    "/account/methods",
+    "/account/methods/app",
+    "/account/methods/app/add",
+    "/account/methods/codes",
+    "/account/methods/remove",
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
     "/oauth/authorize",

@@ -46,6 +46,9 @@ pub enum ActError {
     /// The operator's: the commit broke off; it may or may not have taken effect.
     #[error("it may or may not be done: {0}")]
     Uncertain(String),
+    /// Nobody's: as much of this is under way as is allowed; nothing was changed.
+    #[error("{0}")]
+    Busy(&'static str),
     /// Ours.
     #[error("{0}")]
     Broken(String),

@@ -12,6 +12,9 @@ const DETAIL_CHARS: usize = 600;
 /// What `type` begins with; the code follows.
 pub(crate) const TYPE_PREFIX: &str = "urn:portcullis:error:";
 
+/// What may simply be tried again, since nothing was changed; after a second, which most of it lasts.
+const AGAIN: [Code; 3] = [code::API_BUSY, code::STORE_UNAVAILABLE, code::LEDGER_UNAVAILABLE];
+
 /// A refusal on its way to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -69,7 +72,7 @@ impl IntoResponse for Problem {
             // RFC 9110 §15.5.2: a 401 carries a challenge.
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.code == code::API_BUSY {
+        if AGAIN.contains(&self.code) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
@@ -85,6 +88,7 @@ impl From<ActError> for Problem {
             ActError::Conflict => Self::new(code::API_CONFLICT),
             ActError::Unavailable(why) => Self::with(code::STORE_UNAVAILABLE, why),
             ActError::Uncertain(why) => Self::with(code::STORE_UNCERTAIN, why),
+            ActError::Busy(what) => Self::with(code::API_BUSY, what),
             ActError::Broken(why) => Self::with(code::INTERNAL, why),
         }
     }

@@ -20,6 +20,11 @@ pub fn rfc3339(at: UnixMs) -> String {
     )
 }
 
+/// The day in UTC: `2026-11-24`.
+pub(crate) fn day(at: UnixMs) -> String {
+    rfc3339(at).split('T').next().unwrap_or_default().to_owned()
+}
+
 /// The proleptic Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the
 /// leap day is the last of its year; 400 years have 146,097 days.
 fn civil(days: i64) -> (i64, i64, i64) {

@@ -121,10 +121,12 @@ impl Dialect {
             Self::Sqlite => &[
                 ("first", include_str!("../migrations/sqlite/0001_first.sql")),
                 ("authority", include_str!("../migrations/sqlite/0002_authority.sql")),
+                ("people", include_str!("../migrations/sqlite/0003_people.sql")),
             ],
             Self::Postgres => &[
                 ("first", include_str!("../migrations/postgres/0001_first.sql")),
                 ("authority", include_str!("../migrations/postgres/0002_authority.sql")),
+                ("people", include_str!("../migrations/postgres/0003_people.sql")),
             ],
         }
     }

@@ -4,7 +4,8 @@
 
 use super::client_auth::ClientCall;
 use super::settings::{PUSH_PATH, Registration, TOKEN_PATH};
-use super::{AAL1, OAuth, OFFERED, Pushed};
+use super::{OAuth, OFFERED, Pushed};
+use crate::people::Level;
 use protocol::oauth::OAuthError;
 use protocol::oauth::metadata::ServerMetadata;
 use protocol::oidc::STANDARD_CLAIMS;
@@ -77,7 +78,7 @@ impl OAuth {
                 "urn:ietf:params:oauth:grant-type:jwt-bearer",
             ],
             subject_types_supported: vec!["public", "pairwise"],
-            acr_values_supported: vec![AAL1.to_owned()],
+            acr_values_supported: levels(),
             id_token_signing_alg_values_supported: signed.clone(),
             userinfo_signing_alg_values_supported: signed.clone(),
             request_object_signing_alg_values_supported: TAKEN.to_vec(),
@@ -130,4 +131,10 @@ impl OAuth {
 
 fn claims() -> Vec<String> {
     CLAIMS.iter().chain(&STANDARD_CLAIMS).map(|it| (*it).to_owned()).collect()
+}
+
+/// The words of `acr`, the lowest first.
+fn levels() -> Vec<String> {
+    let words = Level::ALL.iter().map(|it| it.as_str());
+    words.chain(["phrh"]).map(str::to_owned).collect()
 }

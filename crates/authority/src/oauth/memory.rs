@@ -1,6 +1,7 @@
 //! A store in memory, for the tests of the use cases. It keeps to the ports' words; what the real one must do under
 //! concurrency is shown by the contract suite of `store`.
 
+mod authenticators;
 mod grants;
 mod people;
 mod rules;
@@ -13,6 +14,7 @@ use super::records::{
 };
 use super::{Evidence, Parts};
 use crate::PortError;
+use crate::people::AuthenticatorRecord;
 use crate::ports::{Answer, AuditLog};
 use crate::sealing::{MasterKey, Pepper, Sealer};
 use base::{BoxFuture, Clock, Event, FakeClock, Fetch, Mail, MailError, Message, NodeId, UnixMs};
@@ -42,6 +44,7 @@ pub(crate) struct State {
     pub(crate) clients: BTreeMap<String, ClientRecord>,
     pub(crate) users: BTreeMap<String, UserRecord>,
     pub(crate) sessions: HashMap<Mac, SessionRecord>,
+    pub(crate) authenticators: BTreeMap<String, AuthenticatorRecord>,
     pub(crate) consents: BTreeMap<(String, String), ConsentRecord>,
     pub(crate) grants: BTreeMap<String, GrantRecord>,
     pub(crate) codes: HashMap<Mac, (CodeRecord, bool)>,

@@ -14,6 +14,9 @@ use super::records::{
     Mac, NewRefresh, PushedRecord, RefreshRecord, Revocation, ScopeRecord, SessionRecord,
     SigningKeyRecord, TrustRecord, UserRecord,
 };
+use crate::people::AuthenticatorRecord;
+#[cfg(doc)]
+use crate::people::records::AUTHENTICATORS_MOST;
 use crate::ports::Answer;
 use base::{Event, UnixMs};
 
@@ -91,6 +94,41 @@ pub trait PeopleStore: Send + Sync {
     fn sessions(&self, user: String, now: UnixMs) -> Answer<'_, Vec<SessionRecord>>;
     /// What a person agreed to for a client.
     fn consent(&self, user: String, client: String) -> Answer<'_, Option<ConsentRecord>>;
+}
+
+/// Keeps authenticators. Every change compares the whole record, so that what may be used once is.
+pub trait AuthenticatorStore: Send + Sync {
+    /// Keeps a new one. With `keep`, all sessions of its person but the one with that id end in the same transaction.
+    /// Without `event` where a sign-in's own says it (a browser is known from now on, failures are counted).
+    ///
+    /// # Errors
+    /// `Conflict` when its id or handle exists, or the person has [`AUTHENTICATORS_MOST`] already.
+    fn add_authenticator(
+        &self,
+        record: AuthenticatorRecord,
+        keep: Option<String>,
+        event: Option<Event>,
+    ) -> Answer<'_, ()>;
+    /// Replaces one if it still is as `before`; whether it was. Without `event` when nothing happened that counts.
+    fn replace_authenticator(
+        &self,
+        before: AuthenticatorRecord,
+        after: AuthenticatorRecord,
+        event: Option<Event>,
+    ) -> Answer<'_, bool>;
+    /// Removes one if it still is as `before`; whether it was. `keep` as in [`Self::add_authenticator`].
+    fn remove_authenticator(
+        &self,
+        before: AuthenticatorRecord,
+        keep: Option<String>,
+        event: Option<Event>,
+    ) -> Answer<'_, bool>;
+    /// Removes all of a person, for a new beginning, and ends all sessions; how many there were.
+    fn remove_authenticators(&self, user: String, event: Event) -> Answer<'_, u64>;
+    /// Those of a person, by id.
+    fn authenticators(&self, user: String) -> Answer<'_, Vec<AuthenticatorRecord>>;
+    /// The one with this handle.
+    fn authenticator_by_handle(&self, handle: String) -> Answer<'_, Option<AuthenticatorRecord>>;
 }
 
 /// What is written together with a code.
@@ -343,7 +381,10 @@ pub trait AuthorityStore: Send + Sync {
 
 /// Everything that the OAuth use cases need.
 pub trait OAuthStore:
-    ClientStore + PeopleStore + GrantStore + DeviceStore + AuthorityStore
+    ClientStore + PeopleStore + AuthenticatorStore + GrantStore + DeviceStore + AuthorityStore
 {
 }
-impl<T: ClientStore + PeopleStore + GrantStore + DeviceStore + AuthorityStore> OAuthStore for T {}
+impl<T> OAuthStore for T where
+    T: ClientStore + PeopleStore + AuthenticatorStore + GrantStore + DeviceStore + AuthorityStore
+{
+}

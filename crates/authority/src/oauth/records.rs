@@ -4,6 +4,7 @@
 //! newer program's rows are never half understood.
 
 use crate::error::PortError;
+use crate::people::Proof;
 use base::{Secret, UnixMs};
 use protocol::oauth::metadata::ClientMetadata;
 use serde::{Deserialize, Serialize};
@@ -191,6 +192,9 @@ pub struct SessionRecord {
     pub client_ip: Option<std::net::IpAddr>,
     /// The clients that got tokens in it, for logout.
     pub clients: Vec<String>,
+    /// What the person has proved in it; `auth_time`, `amr` and `acr` follow from this.
+    #[serde(default)]
+    pub proofs: Vec<Proof>,
 }
 
 /// How a grant came about.

@@ -109,6 +109,14 @@ pub(crate) fn broken(error: &Error) -> OAuthError {
 }
 
 impl OAuth {
+    /// Records that a request could not be read, so that no use case heard of it. What the caller is told.
+    pub fn unreadable(&self, origin: &Origin, error: OAuthError) -> OAuthError {
+        match self.refused(origin, None, &error, error.description()) {
+            Ok(()) => error,
+            Err(failure) => broken(&failure),
+        }
+    }
+
     /// What the client is told; a refusal is recorded.
     pub(crate) async fn settle<T>(
         &self,

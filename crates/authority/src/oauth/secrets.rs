@@ -35,6 +35,12 @@ pub enum Purpose {
     Continue,
     /// Something that may happen once.
     Once,
+    /// A recovery code in its normal form.
+    Recovery,
+    /// What a browser that has signed in before is known by.
+    Browser,
+    /// A code or link that was mailed.
+    Letter,
 }
 
 impl Purpose {
@@ -52,6 +58,9 @@ impl Purpose {
             Self::Csrf => b"csrf\0",
             Self::Continue => b"continue\0",
             Self::Once => b"once\0",
+            Self::Recovery => b"recovery\0",
+            Self::Browser => b"browser\0",
+            Self::Letter => b"letter\0",
         }
     }
 
@@ -67,7 +76,9 @@ impl Purpose {
             Self::ClientSecret => "pcx_",
             Self::Registration => "pcg_",
             Self::Setup => "pcu_",
-            Self::Csrf | Self::Continue | Self::Once => "",
+            Self::Browser => "pcb_",
+            Self::Letter => "pcm_",
+            Self::Csrf | Self::Continue | Self::Once | Self::Recovery => "",
         }
     }
 

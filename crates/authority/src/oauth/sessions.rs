@@ -19,7 +19,9 @@ use crate::actor::Actor;
 use crate::error::Error;
 use crate::factors::throttle::{Allowance, Key, Known, Rule, Throttle, TooEarly, Windows};
 use crate::factors::{Verdict, password};
-use base::{Secret, base62, code};
+use crate::people::policy::{self, Missing};
+use crate::people::{AuthenticatorRecord, FactorKind, Level, Need, Proof, level};
+use base::{Secret, UnixMs, base62, code};
 use protocol::oauth::client_auth::AuthMethod;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,9 +29,9 @@ use std::time::Duration;
 
 /// The value of the session's cookie.
 pub type SessionText = Secret<String>;
+/// The value of the cookie by which a browser is known that has signed in before.
+pub type BrowserText = Secret<String>;
 
-/// The level of a sign-in with one factor (NIST SP 800-63B-4 §2.1).
-pub const AAL1: &str = "aal1";
 /// Characters of a session's id.
 const ID_CHARS: usize = 12;
 /// Characters of a user agent that are kept.
@@ -90,6 +92,8 @@ pub struct SignIn {
     pub password: Secret<String>,
     /// The session that the browser has already.
     pub session: Option<SessionText>,
+    /// What the browser is known by, where it has signed in before.
+    pub browser: Option<BrowserText>,
 }
 
 /// A person who has signed in.
@@ -99,6 +103,8 @@ pub struct SignedIn {
     pub text: SessionText,
     /// What is kept.
     pub session: SessionRecord,
+    /// What the browser shall be known by from now on, where it was not known before.
+    pub browser: Option<BrowserText>,
 }
 
 /// Why somebody could not sign in.
@@ -113,6 +119,15 @@ pub enum SignInRefused {
     /// Too many people sign in.
     #[error("too many people sign in at this moment; try again")]
     Busy,
+    /// The code or key that was shown is not right, or was used before.
+    #[error("that did not match")]
+    NoMatch,
+    /// Too many failures in a row have shut what was used.
+    #[error("too many failures have shut this way of signing in")]
+    Shut,
+    /// Nobody has begun to sign in with this browser, or too long ago.
+    #[error("the sign-in has to begin anew")]
+    NotBegun,
 }
 
 /// A session and its person.
@@ -122,6 +137,23 @@ pub struct Current {
     pub session: SessionRecord,
     /// The person.
     pub user: UserRecord,
+}
+
+/// A session, complete or not, and what its person has to prove themselves with.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The session and the person. Nothing may be done on it before [`Standing::missing`] says so.
+    pub current: Current,
+    /// The person's authenticators.
+    pub owned: Vec<AuthenticatorRecord>,
+}
+
+impl Standing {
+    /// What is missing of `need` at `now`.
+    pub fn missing(&self, need: &Need, now: UnixMs) -> Missing {
+        let password = self.current.user.password.is_some();
+        policy::missing(need, &self.current.session.proofs, &self.owned, (password, now))
+    }
 }
 
 impl OAuth {
@@ -150,25 +182,42 @@ impl OAuth {
             true => None,
             false => self.parts.store.user_by_email(address).await?,
         };
-        let hash = user.as_ref().and_then(|user| user.password.clone());
+        // What is no account has no rows, and is looked for all the same.
+        let whose = user.as_ref().map(|user| user.id.clone()).unwrap_or_default();
+        let owned = self.parts.store.authenticators(whose).await?;
+        let guard = self.password_guard(user.as_ref(), owned, ask.browser.as_ref());
+        let shut = guard.is_shut();
+        // What is shut costs the same time as what is not.
+        let open = user.as_ref().filter(|_| !shut);
+        let hash = open.and_then(|user| user.password.clone());
         let typed = ask.password.clone();
-        let judged = self.people.pool.run(move || password::verify(hash.as_deref(), &typed)).await;
+        let judging = self.people.pool.run(move || password::verify(hash.as_deref(), &typed));
+        // WHY beside the hash, and before it is known: the time that it takes must not tell whether there is an account,
+        // and any number of guesses at once gain nothing.
+        let counting = self.count_attempt(user.as_ref(), guard);
+        let (judged, guard) = futures_util::future::join(judging, counting).await;
+        let guard = guard?;
         let Ok(verdict) = judged else {
             // Nothing was guessed.
             let taken: Vec<Key> = counted.iter().map(|(key, _)| *key).collect();
             self.people.throttle.forgive(&[], &taken);
+            self.uncount(guard).await?;
             return Ok(Err(SignInRefused::Busy));
         };
         match user {
             Some(user) if verdict == Verdict::Accepted && user.disabled_at.is_none() => {
                 self.people.throttle.forgive(&[keys.pair, keys.account], &[keys.network]);
                 self.people.known.insert(keys.pair);
+                let browser = self.password_accepted(&user, guard, origin).await?;
+                let proof = Proof::new(FactorKind::Password, None, self.parts.clock.now());
                 let old = ask.session.as_ref();
-                self.begin_session(&user, &[password::AMR], old, origin).await.map(Ok)
+                let begun = self.begin_session(&user, proof, old, origin).await?;
+                Ok(Ok(SignedIn { browser, ..begun }))
             }
             user => {
                 let why = match (&user, verdict) {
                     (None, _) => "no account has this address",
+                    (Some(_), _) if shut => "the password is shut after 100 failures",
                     (Some(_), Verdict::Accepted) => "the account is closed",
                     (Some(user), _) if user.password.is_none() => "the account has no password yet",
                     _ => "the password is wrong",
@@ -194,23 +243,38 @@ impl OAuth {
         why: &str,
         origin: &Origin,
     ) -> Result<(), Error> {
-        let detail = format!("{}: {why}", password::NAME);
+        self.proof_failed(user, (FactorKind::Password, why), origin)
+    }
+
+    /// Records that a proof failed.
+    pub(crate) fn proof_failed(
+        &self,
+        user: Option<&UserRecord>,
+        (kind, why): (FactorKind, &str),
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let detail = format!("{}: {why}", kind.as_str());
         let mut event = self.denial(origin, code::LOGIN_FAILED, detail)?;
         event.principal = user.map(|user| Arc::from(user.id.as_str()));
         self.parts.evidence.record_denial(event);
         Ok(())
     }
 
-    /// Begins a session of a person who has just proved who they are.
+    /// Begins a session of a person who has just proved who they are, or renews the one that the browser has: what was
+    /// proved in that still counts, each with its time.
     pub(crate) async fn begin_session(
         &self,
         user: &UserRecord,
-        amr: &[&str],
+        proof: Proof,
         old: Option<&SessionText>,
         origin: &Origin,
     ) -> Result<SignedIn, Error> {
         let now = self.parts.clock.now();
         let before = self.end_old_session(user, old, origin).await?;
+        let proved = proof.kind;
+        let proofs = before.as_ref().map(|before| before.proofs.clone()).unwrap_or_default();
+        let proofs = level::with(proofs, proof);
+        let reached = level::level(&proofs).unwrap_or(Level::Aal1);
         let text = Purpose::Session.fresh()?;
         let session = SessionRecord {
             id: match &before {
@@ -218,22 +282,23 @@ impl OAuth {
                 None => base62::random(ID_CHARS)?,
             },
             user: user.id.clone(),
-            auth_time: now,
-            amr: amr.iter().map(|it| (*it).to_owned()).collect(),
-            acr: AAL1.to_owned(),
+            auth_time: level::auth_time(&proofs).unwrap_or(now),
+            amr: level::amr(&proofs),
+            acr: reached.as_str().to_owned(),
             created_at: before.as_ref().map_or(now, |before| before.created_at),
             expires_at: now.plus(self.settings().session),
             user_agent: origin.user_agent.chars().take(AGENT_CHARS).collect(),
             client_ip: origin.client_ip,
             clients: before.map(|before| before.clients).unwrap_or_default(),
+            proofs,
         };
         let mut event = self.event(origin, code::LOGIN)?;
         event.principal = Some(Arc::from(user.id.as_str()));
         event.credential_id = Some(Arc::from(session.id.as_str()));
-        event.detail = Some(amr.join(" ").into());
+        event.detail = Some(format!("{}: {}", proved.as_str(), reached.as_str()).into());
         let mac = Purpose::Session.mac(&self.parts.pepper, text.expose());
         self.parts.store.create_session(mac, session.clone(), event).await?;
-        Ok(SignedIn { text, session })
+        Ok(SignedIn { text, session, browser: None })
     }
 
     /// Ends the session that the browser had, and gives it back when it was the same person's.
@@ -267,16 +332,38 @@ impl OAuth {
         Ok(self.parts.store.session(mac, self.parts.clock.now()).await?)
     }
 
-    /// The session with this text and its person; `None` when it has ended or the account is closed.
+    /// The session with this text, its person and their authenticators, complete or not; `None` when it has ended or the
+    /// account is closed.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn standing(&self, text: Option<&SessionText>) -> Result<Option<Standing>, Error> {
+        let Some(text) = text else { return Ok(None) };
+        let Some(session) = self.session_record(text).await? else { return Ok(None) };
+        let user = self.parts.store.user(session.user.clone()).await?;
+        let Some(user) = user.filter(|user| user.disabled_at.is_none()) else { return Ok(None) };
+        let owned = self.parts.store.authenticators(user.id.clone()).await?;
+        Ok(Some(Standing { current: Current { session, user }, owned }))
+    }
+
+    /// What the person's account asks for, whatever they do.
+    #[must_use]
+    pub fn baseline(&self, standing: &Standing) -> Need {
+        let roles = &standing.current.user.roles;
+        Need::baseline(&self.settings().sign_in, roles, &standing.owned)
+    }
+
+    /// The session with this text and its person; `None` when it has ended, the account is closed, or something that the
+    /// account asks for is not proved yet.
+    ///
+    /// INVARIANT: whatever a person may see or do stands on this; what is between is reached by [`Self::standing`] alone.
     ///
     /// # Errors
     /// As the store says.
     pub async fn current(&self, text: Option<&SessionText>) -> Result<Option<Current>, Error> {
-        let Some(text) = text else { return Ok(None) };
-        let Some(session) = self.session_record(text).await? else { return Ok(None) };
-        let user = self.parts.store.user(session.user.clone()).await?;
-        let user = user.filter(|user| user.disabled_at.is_none());
-        Ok(user.map(|user| Current { session, user }))
+        let Some(standing) = self.standing(text).await? else { return Ok(None) };
+        let complete = self.baseline(&standing).is_met(&standing.current.session.proofs);
+        Ok(complete.then_some(standing.current))
     }
 
     /// The sessions of a person that live.

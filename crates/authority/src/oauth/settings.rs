@@ -1,6 +1,7 @@
 //! What the configuration says of the authority.
 
 use super::records::ScopeRecord;
+use crate::people::Policy;
 use protocol::Algorithm;
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub struct Settings {
     pub resources: Vec<Resource>,
     /// Further resources that routes do not name (userinfo and the control API are always there).
     pub extra_audiences: Vec<String>,
+    /// Who signs in how (`[[sign_in]]`). All that match hold.
+    pub sign_in: Vec<Policy>,
     /// Where the control API is reached, when it has an address of its own: an origin, without slash at the end.
     pub admin_url: Option<String>,
 }
@@ -100,6 +103,7 @@ impl Settings {
             scope_words: Vec::new(),
             resources: Vec::new(),
             extra_audiences: Vec::new(),
+            sign_in: Vec::new(),
             admin_url: None,
         }
     }
@@ -107,6 +111,12 @@ impl Settings {
     /// The resource identifier of the control API, whose scopes are `admin:*`.
     pub fn admin_resource(&self) -> String {
         format!("{}/api", self.admin_url.as_deref().unwrap_or(&self.issuer))
+    }
+
+    /// The host of the issuer, with its port: what people know this authority by.
+    pub fn issuer_host(&self) -> &str {
+        let rest = self.issuer.split_once("://").map_or(&*self.issuer, |(_, rest)| rest);
+        rest.split('/').next().unwrap_or(rest)
     }
 
     /// The URL of an endpoint below the issuer.

@@ -174,7 +174,15 @@ impl OAuth {
         chosen: &Secret<String>,
         email: &str,
     ) -> Result<String, Error> {
-        password::judge(chosen, email)
+        let settings = self.settings();
+        // Until a second factor is enrolled, the password stands alone.
+        let context = password::Context {
+            email,
+            name: None,
+            host: settings.issuer.split_once("://").map_or("", |(_, host)| host),
+            has_second_factor: false,
+        };
+        password::judge(chosen, &context)
             .map_err(|broken| Error::invalid("password", broken.to_string()))?;
         let chosen = chosen.clone();
         let hashed = self.people.pool.run(move || password::hash(&chosen)).await;

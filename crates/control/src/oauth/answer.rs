@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE, LOCATION,
-    PRAGMA, WWW_AUTHENTICATE,
+    PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use protocol::oauth::{ErrorCode, OAuthError};
@@ -39,6 +39,10 @@ pub(super) fn refusal(error: &OAuthError, basic: bool) -> Response {
     let unknown = error.code() == ErrorCode::InvalidClient;
     let status = if unknown && basic { StatusCode::UNAUTHORIZED } else { status };
     let mut response = json(status, &error.to_json());
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // RFC 9110 §10.2.3: nothing was issued, and it may be tried again.
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     if unknown && basic {
         let challenge = HeaderValue::from_static("Basic realm=\"portcullis\", charset=\"UTF-8\"");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);

@@ -1,5 +1,6 @@
 //! Reading what OAuth requests carry: forms, queries, cookies, and who asks.
 
+use super::Issuer;
 use crate::input::Via;
 use authority::oauth::Origin;
 use axum::body::Body;
@@ -22,6 +23,9 @@ const USER_AGENT_CHARS: usize = 200;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tagged(pub(crate) RequestId);
 
+/// How long a browser is known; browsers keep no cookie for longer than 400 days (RFC 6265bis §5.5).
+const KNOWN_SECONDS: u32 = 400 * 86_400;
+
 /// Where a request came from.
 pub(crate) fn origin(parts: &Parts) -> Option<Origin> {
     let Tagged(request_id) = *parts.extensions.get::<Tagged>()?;
@@ -34,12 +38,44 @@ pub(crate) fn origin(parts: &Parts) -> Option<Origin> {
     Some(Origin { request_id, client_ip, user_agent })
 }
 
+/// A request that cannot be read. It has been recorded.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    /// What the caller is told.
+    pub(crate) error: OAuthError,
+    /// By which the record is found.
+    pub(crate) id: Option<RequestId>,
+}
+
+impl Unreadable {
+    fn record(issuer: &Issuer, parts: &Parts, error: OAuthError) -> Self {
+        match origin(parts) {
+            Some(origin) => {
+                let id = Some(origin.request_id);
+                Self { error: issuer.oauth().unreadable(&origin, error), id }
+            }
+            // The accept loop gives every request an id; without one there is nothing to find a record by.
+            None => Self { error: ErrorCode::ServerError.into(), id: None },
+        }
+    }
+}
+
 /// The parameters of a POST.
 ///
 /// # Errors
-/// `invalid_request`, with what is wrong.
-pub(crate) async fn body(request: Request<Body>) -> Result<(Parts, Params), OAuthError> {
+/// `invalid_request`, with what is wrong; it is recorded.
+pub(crate) async fn body(
+    issuer: &Issuer,
+    request: Request<Body>,
+) -> Result<(Parts, Params), Unreadable> {
     let (parts, body) = request.into_parts();
+    match form(&parts, body).await {
+        Ok(params) => Ok((parts, params)),
+        Err(error) => Err(Unreadable::record(issuer, &parts, error)),
+    }
+}
+
+async fn form(parts: &Parts, body: Body) -> Result<Params, OAuthError> {
     let wrong = |text: &'static str| OAuthError::new(ErrorCode::InvalidRequest, text);
     let media_type = parts.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or("");
     let essence = media_type.split(';').next().unwrap_or("").trim();
@@ -53,16 +89,16 @@ pub(crate) async fn body(request: Request<Body>) -> Result<(Parts, Params), OAut
         Ok(Err(_)) => return Err(wrong("the body could not be read, or is larger than 128 KiB")),
         Err(_) => return Err(wrong("the body did not arrive in time")),
     };
-    let params = Params::parse(&bytes).map_err(|error| invalid(&error))?;
-    Ok((parts, params))
+    Params::parse(&bytes).map_err(|error| invalid(&error))
 }
 
 /// The parameters of a query.
 ///
 /// # Errors
-/// `invalid_request`, with what is wrong.
-pub(crate) fn query(parts: &Parts) -> Result<Params, OAuthError> {
-    Params::parse(parts.uri.query().unwrap_or("").as_bytes()).map_err(|error| invalid(&error))
+/// `invalid_request`, with what is wrong; it is recorded.
+pub(crate) fn query(issuer: &Issuer, parts: &Parts) -> Result<Params, Unreadable> {
+    Params::parse(parts.uri.query().unwrap_or("").as_bytes())
+        .map_err(|error| Unreadable::record(issuer, parts, invalid(&error)))
 }
 
 fn invalid(error: &protocol::oauth::ParamsError) -> OAuthError {
@@ -109,6 +145,11 @@ impl Cookies {
         format!("{}={}; Path=/; HttpOnly; SameSite=Lax{secure}", self.name(what), value.expose())
     }
 
+    /// The header that sets a cookie which outlives the browser: what a browser is known by that has signed in before.
+    pub(crate) fn keep(self, what: &str, value: &Secret<String>) -> String {
+        format!("{}; Max-Age={KNOWN_SECONDS}", self.set(what, value))
+    }
+
     /// The header that removes it.
     pub(crate) fn clear(self, what: &str) -> String {
         let secure = if self.secure { "; Secure" } else { "" };
@@ -120,6 +161,8 @@ impl Cookies {
 pub(crate) const SESSION: &str = "portcullis_session";
 /// The cookie of a browser that has no session yet: its forms are bound to it.
 pub(crate) const VISIT: &str = "portcullis_visit";
+/// The cookie by which a browser is known that has signed in before. It is no proof of anything.
+pub(crate) const BROWSER: &str = "portcullis_browser";
 
 #[cfg(test)]
 mod tests {

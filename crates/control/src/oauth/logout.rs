@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
-use protocol::oauth::Params;
+use protocol::oauth::{ErrorCode, OAuthError, Params};
 
 pub(super) fn routes() -> Router<Issuer> {
     Router::new()
@@ -30,8 +30,12 @@ async fn decided(State(issuer): State<Issuer>, visit: Visit) -> Response {
         return message(&issuer, StatusCode::OK, said, None);
     }
     let Ok(params) = Params::parse(visit.param("continue").as_bytes()) else {
-        let said = ("This request cannot be read", "The page sent something unexpected.", None);
-        return message(&issuer, StatusCode::BAD_REQUEST, said, None);
+        let text = "The page sent something unexpected.";
+        let error = OAuthError::new(ErrorCode::InvalidRequest, text);
+        issuer.oauth().unreadable(&visit.origin, error);
+        let said = ("This request cannot be read", text, None);
+        let id = visit.origin.request_id.to_string();
+        return message(&issuer, StatusCode::BAD_REQUEST, said, Some(id));
     };
     // A page of somebody else has no token; then the person is asked once more.
     let csrf = visit.is_from_us(&issuer).then(|| visit.param("csrf").to_owned());

@@ -35,9 +35,10 @@ pub(super) fn values(headers: &HeaderMap, name: impl http::header::AsHeaderName)
 }
 
 /// Reads a call; whether it tries HTTP authentication stands beside it.
-async fn call(request: Request<Body>) -> Result<(ClientCall, bool), Response> {
+async fn call(issuer: &Issuer, request: Request<Body>) -> Result<(ClientCall, bool), Response> {
     let basic = request.headers().contains_key(AUTHORIZATION);
-    let (parts, params) = form::body(request).await.map_err(|error| refusal(&error, basic))?;
+    let read = form::body(issuer, request).await;
+    let (parts, params) = read.map_err(|it| refusal(&it.error, basic))?;
     let Some(origin) = form::origin(&parts) else {
         return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
     };
@@ -47,7 +48,7 @@ async fn call(request: Request<Body>) -> Result<(ClientCall, bool), Response> {
             ErrorCode::InvalidRequest,
             "parameters belong into the body, not into the address",
         );
-        return Err(refusal(&error, basic));
+        return Err(refusal(&issuer.oauth().unreadable(&origin, error), basic));
     }
     let authorization = values(&parts.headers, AUTHORIZATION);
     let dpop = values(&parts.headers, DPOP);
@@ -64,7 +65,7 @@ fn answered(issuer: &Issuer, mut response: Response) -> Response {
 }
 
 async fn token(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let (call, basic) = match call(request).await {
+    let (call, basic) = match call(&issuer, request).await {
         Ok(read) => read,
         Err(response) => return for_every_origin(response),
     };
@@ -76,7 +77,7 @@ async fn token(State(issuer): State<Issuer>, request: Request<Body>) -> Response
 }
 
 async fn push(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let (call, basic) = match call(request).await {
+    let (call, basic) = match call(&issuer, request).await {
         Ok(read) => read,
         Err(response) => return for_every_origin(response),
     };
@@ -93,7 +94,7 @@ async fn push(State(issuer): State<Issuer>, request: Request<Body>) -> Response 
 }
 
 async fn device(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let (call, basic) = match call(request).await {
+    let (call, basic) = match call(&issuer, request).await {
         Ok(read) => read,
         Err(response) => return for_every_origin(response),
     };
@@ -115,7 +116,7 @@ async fn device(State(issuer): State<Issuer>, request: Request<Body>) -> Respons
 }
 
 async fn revoke(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let (call, basic) = match call(request).await {
+    let (call, basic) = match call(&issuer, request).await {
         Ok(read) => read,
         Err(response) => return for_every_origin(response),
     };
@@ -130,7 +131,7 @@ async fn revoke(State(issuer): State<Issuer>, request: Request<Body>) -> Respons
 async fn introspect(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
     let accepts = request.headers().get(http::header::ACCEPT);
     let signed = accepts.is_some_and(|it| it.as_bytes() == INTROSPECTION_JWT.as_bytes());
-    let (call, basic) = match call(request).await {
+    let (call, basic) = match call(&issuer, request).await {
         Ok(read) => read,
         Err(response) => return response,
     };

@@ -14,8 +14,10 @@ mod device;
 mod form;
 mod logout;
 mod machine;
+mod methods;
 mod person;
 mod register;
+mod second;
 mod userinfo;
 
 pub(crate) use form::Tagged;
@@ -80,6 +82,7 @@ impl Issuer {
 pub(crate) fn routes(issuer: Issuer) -> Router {
     machine::routes()
         .merge(person::routes())
+        .merge(methods::routes())
         .merge(device::routes())
         .merge(userinfo::routes())
         .merge(logout::routes())

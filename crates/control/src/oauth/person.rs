@@ -3,13 +3,15 @@
 use super::Issuer;
 use super::answer::see_other;
 use super::details;
-use super::form::{self, Cookies, SESSION, VISIT};
+use super::form::{self, BROWSER, Cookies, SESSION, VISIT};
+use super::second::{self, Ask, METHODS, Tried, next_of, second_page};
 use crate::pages::forms::{ClientView, Consent, FormPost, Login, Message, ScopeView, Setup, page};
 use crate::pages::host_of;
 use authority::oauth::{
     Asked, CONTINUE, CompleteSetup, ConsentAnswer, ConsentView, LoginReason, LoginView, Origin,
     SessionText, SignIn, SignInRefused, Step,
 };
+use authority::people::Offers;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequest, State};
@@ -19,7 +21,7 @@ use base::Secret;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use protocol::oauth::{OAuthError, Params};
+use protocol::oauth::Params;
 
 pub(super) fn routes() -> Router<Issuer> {
     Router::new()
@@ -43,10 +45,10 @@ impl FromRequest<Issuer> for Visit {
 
     async fn from_request(request: Request<Body>, issuer: &Issuer) -> Result<Self, Response> {
         let (parts, params) = if request.method() == Method::POST {
-            form::body(request).await
+            form::body(issuer, request).await
         } else {
             let (parts, _) = request.into_parts();
-            form::query(&parts).map(|params| (parts, params))
+            form::query(issuer, &parts).map(|params| (parts, params))
         }
         .map_err(|error| unreadable(issuer, &error))?;
         let origin = form::origin(&parts)
@@ -62,7 +64,7 @@ impl Visit {
     }
 
     /// The cookie that the browser's forms are bound to, and the header that sets it where there was none.
-    fn visitor(&self) -> Result<(Secret<String>, Option<String>), StatusCode> {
+    pub(super) fn visitor(&self) -> Result<(Secret<String>, Option<String>), StatusCode> {
         if let Some(kept) = self.cookies.read(&self.parts.headers, VISIT) {
             return Ok((kept, None));
         }
@@ -120,9 +122,9 @@ pub(super) fn message(
     page(status, &template, None).into_response()
 }
 
-fn unreadable(issuer: &Issuer, error: &OAuthError) -> Response {
-    let said = ("This request cannot be read", error.description(), None);
-    message(issuer, StatusCode::BAD_REQUEST, said, None)
+fn unreadable(issuer: &Issuer, it: &form::Unreadable) -> Response {
+    let said = ("This request cannot be read", it.error.description(), None);
+    message(issuer, StatusCode::BAD_REQUEST, said, it.id.map(|id| id.to_string()))
 }
 
 async fn authorize(State(issuer): State<Issuer>, visit: Visit) -> Response {
@@ -149,7 +151,7 @@ async fn decide(State(issuer): State<Issuer>, visit: Visit) -> Response {
     shown(&issuer, &visit, step, None)
 }
 
-fn forged(issuer: &Issuer, visit: &Visit) -> Response {
+pub(super) fn forged(issuer: &Issuer, visit: &Visit) -> Response {
     let said = (
         "This page is too old",
         "The form did not come from a page of ours, or your browser has lost its cookies.",
@@ -158,8 +160,31 @@ fn forged(issuer: &Issuer, visit: &Visit) -> Response {
     message(issuer, StatusCode::FORBIDDEN, said, Some(visit.origin.request_id.to_string()))
 }
 
+/// What the browser gets, with what is wrong with a second proof.
+pub(super) fn shown_tried(issuer: &Issuer, visit: &Visit, step: Step, tried: Tried) -> Response {
+    match step {
+        Step::Login(view) => match view.reason.clone() {
+            LoginReason::More(offers) => {
+                second_page(issuer, visit, more(*view, offers, Some(tried)))
+            }
+            _ => login_page(issuer, visit, *view, None),
+        },
+        step => shown(issuer, visit, step, None),
+    }
+}
+
+fn more(view: LoginView, offers: Offers, tried: Option<Tried>) -> Ask {
+    Ask {
+        offers,
+        account: view.account.unwrap_or_default(),
+        proceed: view.continue_text,
+        goes_to: Some(view.client.redirect_uri),
+        tried,
+    }
+}
+
 /// What the browser gets. `attempt`: what was typed and why it did not do.
-fn shown(
+pub(super) fn shown(
     issuer: &Issuer,
     visit: &Visit,
     step: Step,
@@ -179,7 +204,13 @@ fn shown(
             };
             page(StatusCode::OK, &template, Some(&action)).into_response()
         }
-        Step::Login(view) => login_page(issuer, visit, *view, attempt),
+        Step::Login(view) => match view.reason.clone() {
+            LoginReason::More(offers) if attempt.is_none() => {
+                second_page(issuer, visit, more(*view, offers, None))
+            }
+            LoginReason::Enrolment if attempt.is_none() => enrolment(issuer, *view),
+            _ => login_page(issuer, visit, *view, attempt),
+        },
         Step::Consent(view) => consent_page(issuer, *view),
         Step::ErrorPage(error) => {
             let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -187,6 +218,19 @@ fn shown(
             message(issuer, status, said, Some(visit.origin.request_id.to_string()))
         }
     }
+}
+
+/// Leads a person to the page where a second factor is added.
+fn enrolment(issuer: &Issuer, view: LoginView) -> Response {
+    let template = Message {
+        brand: issuer.brand(),
+        title: "A second step is needed".to_owned(),
+        text: format!("{} asks for more than your password.", view.client.name),
+        fix: Some("Add a second step to your account, then go back and try again.".to_owned()),
+        link: Some((METHODS.to_owned(), "Add a second step".to_owned())),
+        request_id: None,
+    };
+    page(StatusCode::OK, &template, None).into_response()
 }
 
 fn client(view: &authority::oauth::ClientView) -> ClientView {
@@ -209,7 +253,10 @@ fn login_page(
         Err(status) => return status.into_response(),
     };
     let reason = match view.reason {
-        LoginReason::NotSignedIn | LoginReason::Choose => None,
+        LoginReason::NotSignedIn
+        | LoginReason::Choose
+        | LoginReason::More(_)
+        | LoginReason::Enrolment => None,
         LoginReason::Again => Some("Sign in once more to go on."),
         LoginReason::TooLongAgo => {
             Some("Your last sign-in was a while ago. Sign in once more to go on.")
@@ -261,10 +308,10 @@ async fn login(State(issuer): State<Issuer>, visit: Visit) -> Response {
 
 /// Pages of ours that may be gone back to after signing in. WHY a list: whatever stands in an address, nobody is led
 /// elsewhere (RFC 9700 §4.11).
-const OWN_PAGES: [&str; 1] = ["/device"];
+const OWN_PAGES: [&str; 2] = ["/device", METHODS];
 
 /// The page of ours that `next` names, with its query.
-fn own_page(next: &str) -> Option<&str> {
+pub(super) fn own_page(next: &str) -> Option<&str> {
     let path = next.split('?').next().unwrap_or_default();
     let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     (OWN_PAGES.contains(&path) && plain).then_some(next)
@@ -284,16 +331,7 @@ pub(super) fn own_login(
         None => (String::new(), None),
     };
     let status = if error.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
-    let next = match visit.parts.uri.path() {
-        "/login" => {
-            let came = visit.param(CONTINUE).strip_prefix("next:");
-            own_page(came.unwrap_or_else(|| visit.param("next"))).unwrap_or_default().to_owned()
-        }
-        path => match visit.parts.uri.query() {
-            Some(query) => format!("{path}?{query}"),
-            None => path.to_owned(),
-        },
-    };
+    let next = next_of(visit);
     let template = Login {
         brand: issuer.brand(),
         client: None,
@@ -307,6 +345,9 @@ pub(super) fn own_login(
 }
 
 async fn sign_in(State(issuer): State<Issuer>, visit: Visit) -> Response {
+    if visit.params.get("factor").is_some() {
+        return second::prove(&issuer, &visit).await;
+    }
     let oauth = issuer.oauth();
     // RFC 9700 §4.7 and login CSRF: the form was shown to this very browser.
     let visitor = visit.cookies.read(&visit.parts.headers, VISIT);
@@ -319,12 +360,10 @@ async fn sign_in(State(issuer): State<Issuer>, visit: Visit) -> Response {
         email: email.clone(),
         password: Secret::new(visit.param("password").to_owned()),
         session: visit.session(),
+        browser: visit.cookies.read(&visit.parts.headers, BROWSER),
     };
     let refused = match oauth.sign_in(ask, &visit.origin).await {
-        Ok(Ok(signed_in)) => {
-            let cookie = visit.cookies.set(SESSION, &signed_in.text);
-            return with_cookie(onward(&issuer, &visit, signed_in.text).await, Some(cookie));
-        }
+        Ok(Ok(signed_in)) => return second::signed(&issuer, &visit, signed_in).await,
         Ok(Err(refused)) => refused,
         Err(_) => {
             let said = (
@@ -337,7 +376,10 @@ async fn sign_in(State(issuer): State<Issuer>, visit: Visit) -> Response {
         }
     };
     let words = match refused {
-        SignInRefused::Wrong => "That e-mail and password do not belong together.".to_owned(),
+        SignInRefused::Wrong
+        | SignInRefused::NoMatch
+        | SignInRefused::Shut
+        | SignInRefused::NotBegun => "That e-mail and password do not belong together.".to_owned(),
         SignInRefused::TooEarly(wait) => {
             format!("Those were many attempts. Try again in {}.", spoken(wait.as_secs().max(1)))
         }
@@ -351,7 +393,7 @@ async fn sign_in(State(issuer): State<Issuer>, visit: Visit) -> Response {
     response
 }
 
-fn spoken(seconds: u64) -> String {
+pub(super) fn spoken(seconds: u64) -> String {
     match seconds {
         1 => "a second".to_owned(),
         2..=90 => format!("{seconds} seconds"),
@@ -360,9 +402,12 @@ fn spoken(seconds: u64) -> String {
 }
 
 /// Where a person goes who has just signed in.
-async fn onward(issuer: &Issuer, visit: &Visit, session: SessionText) -> Response {
+pub(super) async fn onward(issuer: &Issuer, visit: &Visit, session: SessionText) -> Response {
     let text = visit.param(CONTINUE);
     if let Some(next) = text.strip_prefix("next:") {
+        if let Some(response) = second::own_step(issuer, visit, &session, None).await {
+            return response;
+        }
         return match own_page(next) {
             Some(next) => see_other(&issuer.oauth().settings().url(next)),
             None => {
@@ -375,7 +420,7 @@ async fn onward(issuer: &Issuer, visit: &Visit, session: SessionText) -> Respons
     shown(issuer, visit, step, None)
 }
 
-fn asked(visit: &Visit, session: Option<SessionText>) -> Asked {
+pub(super) fn asked(visit: &Visit, session: Option<SessionText>) -> Asked {
     let mut params = Params::default();
     // A value that came in as one parameter fits as one.
     let _ = params.push(CONTINUE, visit.param(CONTINUE));

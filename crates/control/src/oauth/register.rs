@@ -37,26 +37,32 @@ struct Sent(RegistrationCall);
 impl FromRequest<Issuer> for Bare {
     type Rejection = Response;
 
-    async fn from_request(request: Request<Body>, _: &Issuer) -> Result<Self, Response> {
-        call(request, false).await.map(Self)
+    async fn from_request(request: Request<Body>, issuer: &Issuer) -> Result<Self, Response> {
+        call(issuer, request, false).await.map(Self)
     }
 }
 
 impl FromRequest<Issuer> for Sent {
     type Rejection = Response;
 
-    async fn from_request(request: Request<Body>, _: &Issuer) -> Result<Self, Response> {
-        call(request, true).await.map(Self)
+    async fn from_request(request: Request<Body>, issuer: &Issuer) -> Result<Self, Response> {
+        call(issuer, request, true).await.map(Self)
     }
 }
 
 /// Reads a call. `takes`: whether it has a body, which is JSON.
-async fn call(request: Request<Body>, takes: bool) -> Result<RegistrationCall, Response> {
+async fn call(
+    issuer: &Issuer,
+    request: Request<Body>,
+    takes: bool,
+) -> Result<RegistrationCall, Response> {
     let (parts, body) = request.into_parts();
-    let wrong =
-        |text: &'static str| refused(&OAuthError::new(ErrorCode::InvalidClientMetadata, text));
     let Some(origin) = form::origin(&parts) else {
         return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+    };
+    let wrong = |text: &'static str| {
+        let error = OAuthError::new(ErrorCode::InvalidClientMetadata, text);
+        refused(&issuer.oauth().unreadable(&origin, error))
     };
     let bearer = match values(&parts.headers, AUTHORIZATION).as_slice() {
         [] => None,
@@ -98,7 +104,7 @@ fn refused(error: &OAuthError) -> Response {
 }
 
 async fn register(State(issuer): State<Issuer>, request: Request<Body>) -> Response {
-    let call = match call(request, true).await {
+    let call = match call(&issuer, request, true).await {
         Ok(call) => call,
         Err(response) => return for_every_origin(response),
     };

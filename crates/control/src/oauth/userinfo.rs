@@ -28,11 +28,11 @@ async fn judged(issuer: &Issuer, request: Request<Body>) -> Response {
     let authorization = values(request.headers(), AUTHORIZATION);
     let dpop = values(request.headers(), DPOP);
     let (parts, form_token) = if has_form {
-        match form::body(request).await {
+        match form::body(issuer, request).await {
             Ok((parts, params)) => {
                 (parts, params.get("access_token").map(|it| Secret::new(it.to_owned())))
             }
-            Err(error) => return refused(issuer, &error, false),
+            Err(unreadable) => return refused(issuer, &unreadable.error, false),
         }
     } else {
         (request.into_parts().0, None)

@@ -46,6 +46,69 @@ pub(crate) struct Login {
     pub(crate) error: Option<String>,
 }
 
+/// Asks for a second proof.
+#[derive(Debug, Template)]
+#[template(path = "second.html")]
+pub(crate) struct Second {
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    pub(crate) proceed: String,
+    /// Who is known to be there.
+    pub(crate) account: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) totp: bool,
+    pub(crate) recovery: bool,
+    /// The factor that was tried.
+    pub(crate) tried: String,
+    pub(crate) error: Option<String>,
+}
+
+/// A way of signing in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MethodView {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) added: String,
+    pub(crate) used: Option<String>,
+}
+
+/// A person's ways of signing in.
+#[derive(Debug, Template)]
+#[template(path = "methods.html")]
+pub(crate) struct Methods {
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    pub(crate) account: String,
+    pub(crate) must_add: bool,
+    pub(crate) said: Option<String>,
+    pub(crate) methods: Vec<MethodView>,
+    /// Recovery codes that are left.
+    pub(crate) left: Option<usize>,
+}
+
+/// Shows a secret for an app and takes the first code.
+#[derive(Debug, Template)]
+#[template(path = "app.html")]
+pub(crate) struct AddApp {
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    pub(crate) state: String,
+    /// SVG of ours.
+    pub(crate) picture: String,
+    pub(crate) text: String,
+    pub(crate) name: String,
+    pub(crate) error: Option<String>,
+}
+
+/// Shows recovery codes, once.
+#[derive(Debug, Template)]
+#[template(path = "codes.html")]
+pub(crate) struct Codes {
+    pub(crate) brand: String,
+    pub(crate) codes: Vec<String>,
+}
+
 /// Asks whether a client may.
 #[derive(Debug, Template)]
 #[template(path = "consent.html")]

@@ -18,6 +18,8 @@ mod view;
 
 pub use config::{Algorithm, DIGITS, STEP_SECONDS, STEPS_ASIDE};
 pub use secret::TotpSecret;
+#[cfg(test)]
+pub(crate) use verify::code_at;
 pub use verify::{Checked, verify};
 pub use view::qr_svg;
 

@@ -7,6 +7,7 @@ use crate::oauth::clients::auth_method;
 use crate::oauth::records::{ClientRecord, ConsentRecord};
 use crate::oauth::scopes::{self, ScopeView};
 use crate::oauth::sessions::{Current, SessionText};
+use crate::people::Offers;
 use protocol::AlgorithmSet;
 use protocol::oauth::ErrorCode;
 use protocol::oauth::client_auth::AuthMethod;
@@ -38,7 +39,7 @@ pub struct ClientView {
 }
 
 /// Why a person must sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginReason {
     /// Nobody is signed in.
     NotSignedIn,
@@ -50,6 +51,23 @@ pub enum LoginReason {
     Choose,
     /// The client asks for another person than the one who is signed in.
     OtherPerson,
+    /// The person is known, and something more is to be proved: one of these.
+    More(Offers),
+    /// The person is known, and has no second factor to prove what is asked for.
+    Enrolment,
+}
+
+/// Why a request waits for a person, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    pub(crate) reason: LoginReason,
+    pub(crate) account: Option<String>,
+}
+
+impl From<LoginReason> for Stopped {
+    fn from(reason: LoginReason) -> Self {
+        Self { reason, account: None }
+    }
 }
 
 /// What the sign-in page shows.
@@ -63,6 +81,8 @@ pub struct LoginView {
     pub login_hint: Option<String>,
     /// Why.
     pub reason: LoginReason,
+    /// Who is known to be there, where something more is to be proved.
+    pub account: Option<String>,
 }
 
 /// What the consent page shows.
@@ -118,12 +138,14 @@ pub(super) fn form(continue_text: &str) -> String {
 }
 
 impl OAuth {
-    pub(super) fn login_step(&self, prepared: &Prepared, reason: LoginReason) -> Step {
+    pub(super) fn login_step(&self, prepared: &Prepared, why: Stopped) -> Step {
+        let Stopped { reason, account } = why;
         Step::Login(Box::new(LoginView {
             continue_text: self.continue_text(prepared),
             client: client_view(&prepared.client, &prepared.reply.redirect_uri),
             login_hint: prepared.request.login_hint.as_deref().map(str::to_owned),
             reason,
+            account,
         }))
     }
 

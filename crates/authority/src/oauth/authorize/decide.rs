@@ -1,13 +1,14 @@
 //! The person's answer, and the code that comes of it.
 
 use super::consent::{details, form, remembered};
-use super::{Prepared, Step, Stop, answer};
+use super::{Prepared, Step, Stop, answer, asked_words};
 use crate::error::PortError;
 use crate::oauth::ports::CodeCompany;
-use crate::oauth::records::{CodeRecord, GrantKind, GrantRecord};
+use crate::oauth::records::{CodeRecord, GrantKind, GrantRecord, SessionRecord};
 use crate::oauth::secrets::Purpose;
 use crate::oauth::sessions::{Current, SessionText};
 use crate::oauth::{OAuth, Origin, scopes};
+use crate::people::{Level, level};
 use base::{Outcome, Secret, UnixMs, base62, code};
 use protocol::oauth::{ErrorCode, OAuthError};
 use serde_json::Value;
@@ -40,6 +41,14 @@ pub struct ConsentAnswer {
     pub scopes: Option<Vec<String>>,
 }
 
+/// The word for the level: the first of those asked for that is met, since clients compare words; else the highest.
+fn acr_word(prepared: &Prepared, session: &SessionRecord) -> String {
+    let reached = level::level(&session.proofs);
+    let met = |word: &&str| Level::read(word).is_some_and(|it| reached >= Some(it));
+    let word = asked_words(prepared).into_iter().find(met);
+    word.map_or_else(|| session.acr.clone(), str::to_owned)
+}
+
 impl OAuth {
     /// Takes the person's answer. The request is judged anew, the session too.
     pub async fn decide(
@@ -60,8 +69,8 @@ impl OAuth {
     ) -> Result<Step, Stop> {
         let continued = self.reopened(&ask.continue_text)?;
         let prepared = self.prepare(continued, origin).await?;
-        let current = self.current(session.as_ref()).await?;
-        let current = match self.stands(&prepared, current)? {
+        let standing = self.standing(session.as_ref()).await?;
+        let current = match self.stands(&prepared, standing)? {
             Ok(current) => current,
             Err(reason) => return Ok(self.login_step(&prepared, reason)),
         };
@@ -195,7 +204,7 @@ impl OAuth {
             session: Some(session.id.clone()),
             auth_time: Some(session.auth_time),
             amr: session.amr.clone(),
-            acr: Some(session.acr.clone()),
+            acr: Some(acr_word(prepared, session)),
             nonce: request.nonce.as_deref().map(str::to_owned),
             claims,
             dpop_jkt: prepared.dpop_jkt.clone(),

@@ -28,13 +28,16 @@ pub(crate) use request::{Prepared, Stop, read};
 pub(crate) use rules::{Came, must_sign};
 
 use super::secrets::{self, Purpose};
-use super::sessions::{Current, SessionText};
+use super::sessions::{Current, SessionText, Standing};
 use super::{OAuth, Origin};
+use crate::people::policy::Missing;
+use crate::people::{Level, Need, Offers};
 use base::{Secret, UnixMs};
-use consent::Needed;
+use consent::{Needed, Stopped};
 use decide::Given;
 use protocol::b64;
 use protocol::oauth::{ErrorCode, OAuthError, Params};
+use serde_json::Value;
 use std::time::Duration;
 
 /// The parameter that carries a request which waits for a person.
@@ -106,8 +109,8 @@ impl OAuth {
     async fn next_step(&self, ask: &Asked) -> Result<Step, Stop> {
         let continued = self.continued(&ask.params)?;
         let prepared = self.prepare(continued, &ask.origin).await?;
-        let current = self.current(ask.session.as_ref()).await?;
-        let current = match self.stands(&prepared, current)? {
+        let standing = self.standing(ask.session.as_ref()).await?;
+        let current = match self.stands(&prepared, standing)? {
             Ok(current) => current,
             Err(reason) => return Ok(self.login_step(&prepared, reason)),
         };
@@ -195,18 +198,18 @@ impl OAuth {
         format!("{body}.{}", b64::encode(mac))
     }
 
-    /// Whether the person who is there may answer this request; if not, why they must sign in (OpenID Connect
-    /// Core §3.1.2.3).
+    /// Whether the person who is there may answer this request; if not, why they must sign in or prove more (OpenID
+    /// Connect Core §3.1.2.3, RFC 9470 §5).
     pub(crate) fn stands(
         &self,
         prepared: &Prepared,
-        current: Option<Current>,
-    ) -> Result<Result<Current, LoginReason>, Stop> {
-        let reason = match current {
-            None => LoginReason::NotSignedIn,
-            Some(current) => match self.too_weak(prepared, &current)? {
-                None => return Ok(Ok(current)),
-                Some(reason) => reason,
+        standing: Option<Standing>,
+    ) -> Result<Result<Current, Stopped>, Stop> {
+        let stopped = match standing {
+            None => LoginReason::NotSignedIn.into(),
+            Some(standing) => match self.too_weak(prepared, &standing)? {
+                None => return Ok(Ok(standing.current)),
+                Some(stopped) => stopped,
             },
         };
         if prepared.request.prompt.none {
@@ -214,45 +217,86 @@ impl OAuth {
             let rule = "OpenID Connect Core §3.1.2.1: prompt=none, and the person must sign in";
             return Err(prepared.refuse(ErrorCode::LoginRequired, "the person must sign in", rule));
         }
-        Ok(Err(reason))
+        Ok(Err(stopped))
     }
 
-    fn too_weak(
-        &self,
-        prepared: &Prepared,
-        current: &Current,
-    ) -> Result<Option<LoginReason>, Stop> {
+    fn too_weak(&self, prepared: &Prepared, standing: &Standing) -> Result<Option<Stopped>, Stop> {
         let request = &prepared.request;
-        let signed_in_for_this = current.session.auth_time >= prepared.seen;
+        let current = &standing.current;
         // OpenID Connect Core §3.1.2.1 (`id_token_hint`), §5.5.1 (`sub` with a value).
         if let Some(wanted) = self.wanted_subject(prepared)?
             && wanted != self.subject_of(&prepared.client, &current.user.id)
         {
-            return Ok(Some(LoginReason::OtherPerson));
+            return Ok(Some(LoginReason::OtherPerson.into()));
         }
-        if request.prompt.login && !signed_in_for_this {
-            return Ok(Some(LoginReason::Again));
+        // Who was there before may not be who is there now: these ask from the beginning.
+        let begun = current.session.proofs.iter().any(|it| it.at >= prepared.seen);
+        if request.prompt.select_account && !begun {
+            return Ok(Some(LoginReason::Choose.into()));
         }
-        if request.prompt.select_account && !signed_in_for_this {
-            return Ok(Some(LoginReason::Choose));
+        if request.prompt.login && !begun {
+            return Ok(Some(LoginReason::Again.into()));
+        }
+        let need = self.need(prepared, standing);
+        // Words that are not ours and essential: nothing reaches them.
+        let foreign = request.claims.essential_acr().is_some_and(|it| !it.is_empty())
+            && asked_level(prepared).is_none();
+        let missing = match foreign {
+            true => Missing::Unreachable,
+            false => standing.missing(&need, self.parts.clock.now()),
+        };
+        let (reason, account) = match missing {
+            Missing::Nothing => return Ok(None),
+            // One factor that is too old is asked for from the beginning, so that another person may come instead.
+            Missing::Proof(Offers { password: true, .. }) => (LoginReason::TooLongAgo, None),
+            Missing::Proof(offers) => (LoginReason::More(offers), Some(current.user.email.clone())),
+            Missing::Enrolment => (LoginReason::Enrolment, Some(current.user.email.clone())),
+            Missing::Unreachable => {
+                // RFC 9470 §5; OpenID Connect Core §5.5.1.1: an essential `acr` that is not met is a failed authentication.
+                let rule = "RFC 9470 §5: nothing that the person has reaches what is asked for";
+                let code = ErrorCode::UnmetAuthenticationRequirements;
+                return Err(prepared.refuse(code, "the level of sign-in cannot be reached", rule));
+            }
+        };
+        Ok(Some(Stopped { reason, account }))
+    }
+
+    /// What this request asks of the person: what their account does, what policies say of the client, and what the
+    /// client asks for itself.
+    fn need(&self, prepared: &Prepared, standing: &Standing) -> Need {
+        let (now, request) = (self.parts.clock.now(), &prepared.request);
+        let mut need = self.baseline(standing);
+        let user = &standing.current.user;
+        need.add(&self.settings().sign_in, &user.roles, &prepared.client.id, now);
+        if request.prompt.login || request.prompt.select_account {
+            need.not_before(prepared.seen);
         }
         let longest = request.max_age.map(u64::from).or(prepared.client.metadata.default_max_age);
-        let age = self.parts.clock.now().since(current.session.auth_time);
-        if longest.is_some_and(|longest| age > Duration::from_secs(longest)) && !signed_in_for_this
-        {
-            return Ok(Some(LoginReason::TooLongAgo));
+        if let Some(longest) = longest {
+            need.not_before(now.minus(Duration::from_secs(longest)));
         }
-        // §5.5.1.1: an essential `acr` that is not met is a failed authentication.
-        if let Some(values) = request.claims.essential_acr()
-            && !values.is_empty()
-            && !values.iter().any(|it| it.as_str() == Some(&current.session.acr))
-        {
-            let rule = "OpenID Connect Core §5.5.1.1: no sign-in reaches the essential acr";
-            let code = ErrorCode::UnmetAuthenticationRequirements;
-            return Err(prepared.refuse(code, "the level of sign-in cannot be reached", rule));
+        // What was proved for this very request is fresh, however long the person took.
+        need.since = need.since.map(|since| since.min(prepared.seen));
+        if let Some(level) = asked_level(prepared) {
+            need.level = need.level.max(level);
         }
-        Ok(None)
+        need
     }
+}
+
+/// The words of `acr` that would do, the best first: those of an essential claim, else `acr_values`.
+pub(crate) fn asked_words(prepared: &Prepared) -> Vec<&str> {
+    let request = &prepared.request;
+    match request.claims.essential_acr() {
+        Some(values) if !values.is_empty() => values.iter().filter_map(Value::as_str).collect(),
+        _ => request.acr_values.iter().map(|it| &**it).collect(),
+    }
+}
+
+/// The lowest level that would do. Words that are not ours ask for nothing (OpenID Connect Core §3.1.2.1: `acr_values` are
+/// a wish), unless they are essential: then nothing does.
+fn asked_level(prepared: &Prepared) -> Option<Level> {
+    asked_words(prepared).into_iter().filter_map(Level::read).min()
 }
 
 const FIX_OURS: &str = "Try again in a moment. If it stays so, tell who runs this site.";

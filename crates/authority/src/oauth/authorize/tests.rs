@@ -40,7 +40,7 @@ impl Stage {
         let ask = SignIn {
             email: ANN.to_owned(),
             password: Secret::new(PASSWORD.to_owned()),
-            session: old.cloned(),
+            session: old.cloned(), browser: None
         };
         let text = self.world.oauth.sign_in(ask, &origin()).await.unwrap().unwrap().text;
         self.world.events();
@@ -612,10 +612,19 @@ async fn oidc_core_s5_5_1_1_an_essential_acr_that_cannot_be_reached_fails() {
     let wish =
         |acr: &str| format!(r#"{{"id_token":{{"acr":{{"essential":true,"values":["{acr}"]}}}}}}"#);
     stage.grant(&stage.ask(&[("claims", &wish("aal1"))], Some(&session)).await);
-    let refused = stage.ask(&[("claims", &wish("aal3"))], Some(&session)).await;
+    let refused = stage.ask(&[("claims", &wish("urn:gold"))], Some(&session)).await;
     assert_eq!(error(&refused), "unmet_authentication_requirements");
-    // A wish is only a wish.
-    stage.grant(&stage.ask(&[("acr_values", "aal3")], Some(&session)).await);
+    // What is not known is only a wish, and one of several is enough.
+    stage.grant(&stage.ask(&[("acr_values", "urn:gold")], Some(&session)).await);
+    let grant = stage.grant(&stage.ask(&[("acr_values", "aal3 aal1")], Some(&session)).await);
+    assert_eq!(grant.acr.as_deref(), Some("aal1"));
+    // Who has no second factor may add one, and gets nothing before.
+    for asked in [("acr_values", "aal2"), ("claims", &wish("aal2"))] {
+        let view = login(stage.ask(&[asked], Some(&session)).await);
+        assert_eq!(view.reason, LoginReason::Enrolment);
+        let silent = stage.ask(&[asked, ("prompt", "none")], Some(&session)).await;
+        assert_eq!(error(&silent), "login_required");
+    }
 }
 
 #[tokio::test]

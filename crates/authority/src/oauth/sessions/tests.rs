@@ -34,6 +34,7 @@ async fn sign_in(
         email: email.to_owned(),
         password: Secret::new(password.to_owned()),
         session: session.cloned(),
+        browser: None,
     };
     let origin = Origin { client_ip: Some(from.parse().unwrap()), ..origin() };
     world.oauth.sign_in(ask, &origin).await.unwrap()

@@ -56,6 +56,7 @@ fn session(user: &str) -> SessionRecord {
         user_agent: "Mozilla/5.0".to_owned(),
         client_ip: Some("2001:db8::1".parse().unwrap()),
         clients: vec![],
+        proofs: Vec::new(),
     }
 }
 

@@ -83,6 +83,7 @@ fn session(user: &str) -> SessionRecord {
         user_agent: String::new(),
         client_ip: None,
         clients: vec![],
+        proofs: Vec::new(),
     }
 }
 

@@ -58,6 +58,7 @@ async fn short_lived_things_go_after_their_end(rig: Rig) {
         user_agent: String::new(),
         client_ip: None,
         clients: vec![],
+        proofs: Vec::new(),
     };
     rig.store.create_session(mac(), session, issued()).await.unwrap();
     // Five minutes, for clocks that differ.

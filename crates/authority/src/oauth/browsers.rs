@@ -1,0 +1,191 @@
+//! Browsers that have signed in before, and failures in a row.
+//!
+//! Owns: which count of failures a password attempt belongs to, and when it shuts the password.
+//!
+//! Invariants:
+//! - At most [`FAILURES_MOST`] failures in a row are judged, by strangers together and by each known browser (NIST SP
+//!   800-63B-4 §3.2.2).
+//! - Strangers never shut a browser out that the person has signed in with.
+//! - To be known is no proof of anything.
+
+use super::records::UserRecord;
+use super::secrets::Purpose;
+use super::sessions::BrowserText;
+use super::{OAuth, Origin};
+use crate::error::{Error, PortError};
+use crate::mail::{NewDevice, Seen};
+use crate::people::records::DEVICES_MOST;
+#[cfg(doc)]
+use crate::people::records::FAILURES_MOST;
+use crate::people::{AuthenticatorData, AuthenticatorRecord, FactorKind};
+use base::base62;
+
+/// Characters of a record's id.
+pub(super) const ID_CHARS: usize = 12;
+/// How often a count is tried again that another failure came before.
+const TRIES: usize = 4;
+/// Characters of what a browser calls itself.
+const AGENT_CHARS: usize = 200;
+
+/// Whose failures an attempt counts to.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    owned: Vec<AuthenticatorRecord>,
+    /// The row of this browser, if it is known.
+    browser: Option<AuthenticatorRecord>,
+    /// The row of the password itself, if strangers have failed before.
+    password: Option<AuthenticatorRecord>,
+}
+
+impl Guard {
+    /// Whether the password is shut for who asks.
+    pub(crate) fn is_shut(&self) -> bool {
+        let row = self.browser.as_ref().or(self.password.as_ref());
+        row.is_some_and(AuthenticatorRecord::is_shut)
+    }
+}
+
+impl OAuth {
+    pub(super) fn password_guard(
+        &self,
+        user: Option<&UserRecord>,
+        owned: Vec<AuthenticatorRecord>,
+        browser: Option<&BrowserText>,
+    ) -> Guard {
+        let of = |kind: FactorKind| owned.iter().filter(move |it| it.kind() == kind);
+        let handle = browser.map(|text| self.browser_handle(text));
+        let known = handle.and_then(|handle| {
+            of(FactorKind::Device).find(|it| it.handle.as_ref() == Some(&handle))
+        });
+        let known = known.filter(|it| user.is_some_and(|user| user.id == it.user)).cloned();
+        let password = of(FactorKind::Password).next().cloned();
+        Guard { browser: known, password, owned }
+    }
+
+    fn browser_handle(&self, text: &BrowserText) -> String {
+        let mac = Purpose::Browser.mac(&self.parts.pepper, text.expose());
+        format!("browser:{}", hex::encode(mac))
+    }
+
+    /// Counts an attempt as a failure, until it is forgiven. Gives back the rows as they are then.
+    pub(super) async fn count_attempt(
+        &self,
+        user: Option<&UserRecord>,
+        guard: Guard,
+    ) -> Result<Guard, Error> {
+        let Some(user) = user else { return Ok(guard) };
+        if let Some(row) = guard.browser {
+            return Ok(Guard { browser: self.count_failure(row).await?, ..guard });
+        }
+        if let Some(row) = guard.password {
+            return Ok(Guard { password: self.count_failure(row).await?, ..guard });
+        }
+        let fresh = AuthenticatorRecord {
+            id: base62::random(ID_CHARS)?,
+            user: user.id.clone(),
+            name: String::new(),
+            // One a person, so that two nodes do not count apart.
+            handle: Some(format!("password:{}", user.id)),
+            data: AuthenticatorData::Password {},
+            created_at: self.parts.clock.now(),
+            last_used_at: None,
+            failures: 1,
+        };
+        match self.parts.store.add_authenticator(fresh.clone(), None, None).await {
+            Ok(()) => Ok(Guard { password: Some(fresh), ..guard }),
+            // Another attempt was the first; this one is counted by its delays alone.
+            Err(PortError::Conflict) => Ok(guard),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes the count of an attempt back that was not judged.
+    pub(super) async fn uncount(&self, guard: Guard) -> Result<(), Error> {
+        if let Some(row) = guard.browser.or(guard.password) {
+            let failures = row.failures.saturating_sub(1);
+            let after = AuthenticatorRecord { failures, ..row.clone() };
+            self.parts.store.replace_authenticator(row, after, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds one failure to a row, however many come at once; the row as it is then.
+    pub(super) async fn count_failure(
+        &self,
+        mut row: AuthenticatorRecord,
+    ) -> Result<Option<AuthenticatorRecord>, Error> {
+        for _ in 0..TRIES {
+            if row.is_shut() {
+                break;
+            }
+            let after = AuthenticatorRecord { failures: row.failures + 1, ..row.clone() };
+            if self.parts.store.replace_authenticator(row.clone(), after.clone(), None).await? {
+                return Ok(Some(after));
+            }
+            let owned = self.parts.store.authenticators(row.user.clone()).await?;
+            match owned.into_iter().find(|it| it.id == row.id) {
+                Some(now) => row = now,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(row))
+    }
+
+    /// Forgets the failures of who was right, and makes the browser known; the text for a new one.
+    pub(super) async fn password_accepted(
+        &self,
+        user: &UserRecord,
+        guard: Guard,
+        origin: &Origin,
+    ) -> Result<Option<BrowserText>, Error> {
+        let now = self.parts.clock.now();
+        if let Some(row) = guard.browser {
+            let after = AuthenticatorRecord {
+                failures: 0,
+                last_used_at: Some(now),
+                data: AuthenticatorData::Device { user_agent: agent(origin) },
+                ..row.clone()
+            };
+            self.parts.store.replace_authenticator(row, after, None).await?;
+            return Ok(None);
+        }
+        if let Some(row) = guard.password.filter(|it| it.failures > 0) {
+            let after = AuthenticatorRecord { failures: 0, last_used_at: Some(now), ..row.clone() };
+            self.parts.store.replace_authenticator(row, after, None).await?;
+        }
+        let mut devices: Vec<_> =
+            guard.owned.into_iter().filter(|it| it.kind() == FactorKind::Device).collect();
+        let first = devices.is_empty();
+        devices.sort_by_key(|it| it.last_used_at);
+        let surplus = (devices.len() + 1).saturating_sub(DEVICES_MOST);
+        for old in devices.into_iter().take(surplus) {
+            self.parts.store.remove_authenticator(old, None, None).await?;
+        }
+        let text = Purpose::Browser.fresh()?;
+        let record = AuthenticatorRecord {
+            id: base62::random(ID_CHARS)?,
+            user: user.id.clone(),
+            name: String::new(),
+            handle: Some(self.browser_handle(&text)),
+            data: AuthenticatorData::Device { user_agent: agent(origin) },
+            created_at: now,
+            last_used_at: Some(now),
+            failures: 0,
+        };
+        match self.parts.store.add_authenticator(record, None, None).await {
+            Ok(()) => {}
+            // Too many of other kinds: the person signs in all the same.
+            Err(PortError::Conflict) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        if !first {
+            let seen = Seen { at: now, address: origin.client_ip, user_agent: &origin.user_agent };
+            self.tell(user, |sender, to| NewDevice { seen }.to(sender, to)).await;
+        }
+        Ok(Some(text))
+    }
+}
+
+fn agent(origin: &Origin) -> String {
+    origin.user_agent.chars().take(AGENT_CHARS).collect()
+}

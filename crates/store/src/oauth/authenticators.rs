@@ -1,0 +1,144 @@
+//! People's authenticators.
+
+use super::{from_doc, none, searchable, to_doc};
+use crate::conn::{Conn, args};
+use crate::dialect::{Both, locking};
+use crate::open::Store;
+use crate::outbox::put_event;
+use authority::oauth::ports::AuthenticatorStore;
+use authority::people::AuthenticatorRecord;
+use authority::people::records::AUTHENTICATORS_MOST;
+use authority::{Answer, PortError};
+use base::Event;
+
+const INSERT: &str =
+    "INSERT INTO authenticators (id, user_id, handle, doc) VALUES ($1, $2, $3, $4)";
+const OF_USER: &str = "SELECT doc FROM authenticators WHERE user_id = $1 ORDER BY id LIMIT $2";
+const BY_HANDLE: &str = "SELECT doc FROM authenticators WHERE handle = $1";
+const TO_REPLACE: Both = locking!("a", "SELECT a.doc FROM authenticators a WHERE a.id = $1");
+const REPLACE: &str = "UPDATE authenticators SET handle = $2, doc = $3 WHERE id = $1";
+const REMOVE: &str = "DELETE FROM authenticators WHERE id = $1";
+const REMOVE_ALL: &str = "DELETE FROM authenticators WHERE user_id = $1";
+/// WHY the person's row: two additions at once are counted one after the other.
+const PERSON: Both = locking!("u", "SELECT u.id FROM users u WHERE u.id = $1");
+const COUNT: &str = "SELECT COUNT(*) FROM authenticators WHERE user_id = $1";
+const END_OTHERS: &str = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2";
+
+impl AuthenticatorStore for Store {
+    fn add_authenticator(
+        &self,
+        record: AuthenticatorRecord,
+        keep: Option<String>,
+        event: Option<Event>,
+    ) -> Answer<'_, ()> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                let user = record.user.as_str();
+                let lock = conn.dialect().words(PERSON);
+                conn.first(lock, args![user], |row| row.text(0).map(drop)).await?;
+                let count = conn.first(COUNT, args![user], |row| row.int(0)).await?;
+                let most = i64::try_from(AUTHENTICATORS_MOST).unwrap_or(i64::MAX);
+                if count.unwrap_or_default() >= most {
+                    return Err(PortError::Conflict);
+                }
+                let handle = record.handle.clone();
+                conn.execute(INSERT, args![record.id.as_str(), user, handle, to_doc(&record)?])
+                    .await?;
+                end_others(conn, user, keep).await?;
+                put(conn, event).await
+            })
+        }))
+    }
+
+    fn replace_authenticator(
+        &self,
+        before: AuthenticatorRecord,
+        after: AuthenticatorRecord,
+        event: Option<Event>,
+    ) -> Answer<'_, bool> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                if after.id != before.id || !is_still(conn, &before).await? {
+                    return Ok(false);
+                }
+                let handle = after.handle.clone();
+                conn.execute(REPLACE, args![after.id.as_str(), handle, to_doc(&after)?]).await?;
+                put(conn, event).await?;
+                Ok(true)
+            })
+        }))
+    }
+
+    fn remove_authenticator(
+        &self,
+        before: AuthenticatorRecord,
+        keep: Option<String>,
+        event: Option<Event>,
+    ) -> Answer<'_, bool> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                if !is_still(conn, &before).await? {
+                    return Ok(false);
+                }
+                conn.execute(REMOVE, args![before.id.as_str()]).await?;
+                end_others(conn, &before.user, keep).await?;
+                put(conn, event).await?;
+                Ok(true)
+            })
+        }))
+    }
+
+    fn remove_authenticators(&self, user: String, event: Event) -> Answer<'_, u64> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                let removed = conn.execute(REMOVE_ALL, args![user.as_str()]).await?;
+                // No session has an empty id.
+                end_others(conn, &user, Some(String::new())).await?;
+                put_event(conn, &event).await?;
+                Ok(removed)
+            })
+        }))
+    }
+
+    fn authenticators(&self, user: String) -> Answer<'_, Vec<AuthenticatorRecord>> {
+        if !searchable(&user) {
+            return Box::pin(async { Ok(Vec::new()) });
+        }
+        self.read(Box::new(move |conn| {
+            let most = i64::try_from(AUTHENTICATORS_MOST).unwrap_or(i64::MAX);
+            Box::pin(conn.all(OF_USER, args![user, most], |row| from_doc(row.text(0)?)))
+        }))
+    }
+
+    fn authenticator_by_handle(&self, handle: String) -> Answer<'_, Option<AuthenticatorRecord>> {
+        if !searchable(&handle) {
+            return none();
+        }
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.first(BY_HANDLE, args![handle], |row| from_doc(row.text(0)?)))
+        }))
+    }
+}
+
+/// Whether the row still is as the caller has seen it; it is locked then.
+async fn is_still(conn: &mut Conn, before: &AuthenticatorRecord) -> Result<bool, PortError> {
+    let lock = conn.dialect().words(TO_REPLACE);
+    let found = conn.first(lock, args![before.id.as_str()], |row| {
+        from_doc::<AuthenticatorRecord>(row.text(0)?)
+    });
+    Ok(found.await?.as_ref() == Some(before))
+}
+
+async fn end_others(conn: &mut Conn, user: &str, keep: Option<String>) -> Result<(), PortError> {
+    if let Some(keep) = keep {
+        conn.execute(END_OTHERS, args![user, keep]).await?;
+    }
+    Ok(())
+}
+
+async fn put(conn: &mut Conn, event: Option<Event>) -> Result<(), PortError> {
+    match event {
+        Some(event) => put_event(conn, &event).await,
+        None => Ok(()),
+    }
+}
