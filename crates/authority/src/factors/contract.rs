@@ -15,6 +15,10 @@ pub(crate) trait Subject {
     fn right(&self, at: UnixMs) -> String;
     /// Judges what was typed and, if it is right, keeps what sign-in keeps.
     fn judge(&mut self, typed: &str, at: UnixMs) -> Verdict;
+    /// What is typed by who types nothing.
+    fn nothing(&self) -> &'static [&'static str] {
+        &["", " ", "\t \u{a0}"]
+    }
     /// Everything of it that could come into a log.
     fn shown(&self) -> Vec<Box<dyn Debug>>;
     /// Texts that must not stand there.
@@ -35,7 +39,7 @@ pub(crate) fn holds<S: Subject>(enrol: impl Fn() -> S) {
 
 fn outcomes<S: Subject>(enrol: &impl Fn() -> S) {
     let mut factor = enrol();
-    for nothing in ["", " ", "\t \u{a0}"] {
+    for nothing in factor.nothing() {
         assert_eq!(factor.judge(nothing, NOW), Verdict::NotPresented, "{nothing:?}");
     }
     let right = factor.right(NOW);
