@@ -1,5 +1,8 @@
 //! A connection's life over HTTP/2: each stream an exchange of its own.
 
+mod tap;
+
+use self::tap::{Log, Tap};
 use crate::body::Source;
 use crate::caller::Caller;
 use crate::exchange;
@@ -10,6 +13,7 @@ use crate::stream::Stream;
 use access::Denial;
 use base::{Phase, code};
 use bytes::Bytes;
+use std::cell::RefCell;
 use std::rc::Rc;
 use tokio::time::timeout;
 
@@ -24,7 +28,7 @@ const RESETS: usize = 32;
 const EXCHANGES: usize = 2 * STREAMS as usize;
 /// Bytes of a header list as HTTP/2 counts it (RFC 9113 §6.5.2: 32 more for each field) that are read at all. More
 /// than a head may have, so that one that is somewhat too large is refused by us, with an id and a record; beyond,
-/// the library answers a bare 431.
+/// the library answers a bare 431, which the tap sees.
 const HEAD_LIST: u32 = 4 * base::limits::REQUEST_HEAD_BYTES as u32;
 /// Bytes that wait to be sent on one stream.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -32,6 +36,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// Serves one connection to its end.
 pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
     let timeouts = connection.listener.settings().timeouts;
+    let (stream, log) = Tap::new(stream);
     let handshake = h2::server::Builder::new()
         .max_concurrent_streams(STREAMS)
         .initial_window_size(WINDOWS.0)
@@ -58,11 +63,16 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
             if connection.is_over() && !draining {
                 return std::task::Poll::Ready(None);
             }
-            h2.poll_accept(cx).map(Some)
+            let next = h2.poll_accept(cx);
+            if !matches!(next, std::task::Poll::Ready(Some(Ok(_)))) {
+                told(&connection, &log);
+            }
+            next.map(Some)
         });
         let limit = if parting { timeouts.head } else { timeouts.idle };
         match timeout(limit, next).await {
             Ok(Some(Some(Ok((request, respond))))) => {
+                log.borrow_mut().ours(respond.stream_id().as_u32());
                 // Each exchange holds the connection.
                 if Rc::strong_count(&connection) > EXCHANGES {
                     let denial = Denial::new(code::OVERLOADED, Phase::Accept);
@@ -88,6 +98,20 @@ pub(crate) async fn serve(connection: Rc<Connection>, stream: Stream) {
             // heads that do not end and answers that nobody takes.
             Err(_) => return,
         }
+    }
+}
+
+/// Records what the library refused by itself.
+///
+/// WHY only when it hands nothing over: until then, what it wrote may concern a stream that is still on its way to us.
+fn told(connection: &Connection, log: &RefCell<Log>) {
+    let mut log = log.borrow_mut();
+    if log.is_empty() {
+        return;
+    }
+    for sign in log.refused() {
+        let (denial, status) = sign.denial();
+        Draft::refusal(&connection.shard, connection.client, &denial).finish(status);
     }
 }
 

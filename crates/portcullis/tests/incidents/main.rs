@@ -26,3 +26,4 @@ mod outside;
 mod paths;
 mod stage;
 mod tokens;
+mod unheard;
