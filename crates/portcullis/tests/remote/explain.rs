@@ -46,6 +46,30 @@ fn a_refused_oauth_request_is_explained_by_its_rule() {
     );
     let authorize = format!("/oauth/authorize?client_id={id}&response_type=code&redirect_uri=x");
     check("GET", &authorize, "", 400, "redirect_uri", "");
+    // What cannot even be read as a request to the authority.
+    check("POST", token, "grant_type=a&grant_type=b", 400, "more than once", "");
+    check("POST", token, &"a=b&".repeat(40_000), 400, "128 KiB", "");
+    check("POST", "/oauth/token?client_secret=x", "a=b", 400, "not into the address", "");
+    check("POST", "/oauth/par", "%zz=1", 400, "", "");
+    check("POST", "/oauth/introspect", "a=1&a=2", 400, "more than once", "");
+    check("POST", "/oauth/userinfo", "a=1&a=2", 400, "more than once", "");
+    check("POST", "/login", "email=a&email=b", 400, "more than once", "");
+    check("GET", "/oauth/authorize?client_id=a&client_id=b", "", 400, "more than once", "");
+    check("GET", "/oauth/logout?state=a&state=b", "", 400, "more than once", "");
+    let json = [("content-type", "application/json")];
+    for (path, headers, reason) in [
+        ("/oauth/token", &json[..], "application/x-www-form-urlencoded"),
+        ("/oauth/token", &[], "application/x-www-form-urlencoded"),
+        ("/device", &json, "application/x-www-form-urlencoded"),
+        ("/oauth/register", &form, "application/json"),
+    ] {
+        let answer = request("POST", &(gate.control() + path), headers, b"{}");
+        assert_eq!(answer.status, 400, "{path}");
+        let id = answer.header("x-request-id").expect("an id").to_owned();
+        let said = gate.done(&["explain", &id]);
+        assert_eq!((&said["code"], &said["outcome"]), (&"oauth.refused".into(), &"deny".into()));
+        assert!(said["reason"].as_str().is_some_and(|it| it.contains(reason)), "{said}");
+    }
     let wrong =
         request("GET", &(gate.control() + "/api/v1/keys"), &[("authorization", "Bearer x")], b"");
     let id = wrong.header("x-request-id").expect("an id").to_owned();
