@@ -37,10 +37,22 @@ const APACHE_OPENIDC: Debian = Debian {
 const CHROMIUM: Debian = Debian { program: "chromium", package: "chromium", version: "--version" };
 const CHROMEDRIVER: Debian =
     Debian { program: "chromedriver", package: "chromium-driver", version: "--version" };
+const OATHTOOL: Debian = Debian { program: "oathtool", package: "oathtool", version: "--version" };
 
 /// What the tests need from Debian.
-pub(crate) const FOR_TESTS: &[Debian] =
-    &[NGINX, CURL, OPENSSL, NODE, NPM, POSTGRES, APACHE, APACHE_OPENIDC, CHROMIUM, CHROMEDRIVER];
+pub(crate) const FOR_TESTS: &[Debian] = &[
+    NGINX,
+    CURL,
+    OPENSSL,
+    NODE,
+    NPM,
+    POSTGRES,
+    APACHE,
+    APACHE_OPENIDC,
+    CHROMIUM,
+    CHROMEDRIVER,
+    OATHTOOL,
+];
 /// What pictures of pages need beside that.
 pub(crate) const FOR_SCREENS: &[Debian] =
     &[Debian { program: "pngquant", package: "pngquant", version: "--version" }];
