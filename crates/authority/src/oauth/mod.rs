@@ -28,6 +28,7 @@ mod methods;
 pub(crate) mod memory;
 mod mint;
 mod par;
+mod passkeys;
 pub mod ports;
 mod proof;
 mod prove;
@@ -59,6 +60,7 @@ pub use device_page::{DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceStep, Dev
 pub use logout::{LogoutCall, LogoutStep};
 pub use methods::{AddTotp, Changed, MethodRefused, NewTotp, OwnMethods};
 pub use par::Pushed;
+pub use passkeys::{AddPasskey, PasskeyAsk, ShownPasskey};
 pub use prove::Presented;
 pub use scopes::{ADMIN_SCOPES, ScopeView, admin_scopes};
 pub use sessions::{BrowserText, Current, SessionText, SignIn, SignInRefused, SignedIn, Standing};

@@ -102,9 +102,7 @@ impl OAuth {
     pub fn ask_any_passkey(&self) -> Result<Option<PasskeyAsk>, Error> {
         let Some(relying) = self.relying() else { return Ok(None) };
         match relying.start_authentication(None, Verification::Required) {
-            Ok((options, state)) => {
-                self.travelling(SIGN_IN, (options, state), None).map(Some)
-            }
+            Ok((options, state)) => self.travelling(SIGN_IN, (options, state), None).map(Some),
             Err(_) => Ok(None),
         }
     }
@@ -144,7 +142,11 @@ impl OAuth {
         Ok(PasskeyAsk { options: options.to_string(), state: protocol::b64::encode(sealed) })
     }
 
-    fn opened<S: DeserializeOwned>(&self, purpose: &'static str, state: &str) -> Option<Opened<S>> {
+    fn come_back<S: DeserializeOwned>(
+        &self,
+        purpose: &'static str,
+        state: &str,
+    ) -> Option<Opened<S>> {
         let sealed = protocol::b64::decode(state.as_bytes()).ok()?;
         let plain = self.parts.sealer.open(purpose, &sealed).ok()?;
         let it: Travelling<S> = serde_json::from_slice(plain.expose()).ok()?;
@@ -152,8 +154,12 @@ impl OAuth {
         // WHY of the plain text: it holds the challenge, and cannot be spelled in another way.
         let text = Secret::new(hex::encode(plain.expose()));
         let mac = Purpose::Once.mac(&self.parts.pepper, text.expose());
-        (self.parts.clock.now() < until)
-            .then_some(Opened { state: it.state, session: it.session, mac, until })
+        (self.parts.clock.now() < until).then_some(Opened {
+            state: it.state,
+            session: it.session,
+            mac,
+            until,
+        })
     }
 
     /// Takes a passkey: of somebody who signs in with it, or who has begun to and shows it beside.
@@ -176,7 +182,7 @@ impl OAuth {
             }
             return Ok(Err(SignInRefused::TooEarly(early.wait)));
         }
-        let Some(opened) = self.opened::<Authenticating>(SIGN_IN, &shown.state) else {
+        let Some(opened) = self.come_back::<Authenticating>(SIGN_IN, &shown.state) else {
             return Ok(Err(SignInRefused::NotBegun));
         };
         if let Some(of) = &opened.session {
@@ -318,7 +324,7 @@ impl OAuth {
             Err(refused) => return Ok(Err(refused)),
         };
         let opened = self
-            .opened::<Registering>(ENROLMENT, &ask.shown.state)
+            .come_back::<Registering>(ENROLMENT, &ask.shown.state)
             .filter(|it| it.session.as_ref() == Some(&standing.current.session.id));
         let (Some(opened), Some(relying)) = (opened, self.relying()) else {
             return Ok(Err(MethodRefused::Gone));
@@ -378,9 +384,7 @@ fn credential(row: AuthenticatorRecord) -> Option<serde_json::Value> {
     }
 }
 
-fn passkeys(
-    owned: &[AuthenticatorRecord],
-) -> impl Iterator<Item = (&AuthenticatorRecord, Kept)> {
+fn passkeys(owned: &[AuthenticatorRecord]) -> impl Iterator<Item = (&AuthenticatorRecord, Kept)> {
     owned.iter().filter_map(|row| match &row.data {
         AuthenticatorData::Passkey { credential, .. } => Some((row, Kept::read(credential).ok()?)),
         _ => None,
@@ -404,7 +408,9 @@ const NOT_VOUCHED: &str = "Your organisation takes only security keys of makers 
 fn not_added(refused: Refused) -> &'static str {
     match refused {
         Refused::Registered => "This passkey is added already.",
-        Refused::NotVerified => "This key has not checked your PIN or fingerprint. Set one up on it, or try another one.",
+        Refused::NotVerified => {
+            "This key has not checked your PIN or fingerprint. Set one up on it, or try another one."
+        }
         _ => "Your browser's answer did not match. Try again.",
     }
 }

@@ -1,6 +1,7 @@
 //! What the configuration says of the authority.
 
 use super::records::ScopeRecord;
+use crate::factors::passkey::Anchors;
 use crate::people::Policy;
 use protocol::Algorithm;
 use std::time::Duration;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub extra_audiences: Vec<String>,
     /// Who signs in how (`[[sign_in]]`). All that match hold.
     pub sign_in: Vec<Policy>,
+    /// The makers of authenticators who are trusted, where policies ask who made one.
+    pub passkey_makers: Anchors,
     /// Where the control API is reached, when it has an address of its own: an origin, without slash at the end.
     pub admin_url: Option<String>,
 }
@@ -104,6 +107,7 @@ impl Settings {
             resources: Vec::new(),
             extra_audiences: Vec::new(),
             sign_in: Vec::new(),
+            passkey_makers: Anchors::default(),
             admin_url: None,
         }
     }

@@ -24,7 +24,7 @@ const UNIT: &[u8] = b"Authenticator Attestation";
 const UNIT_OID: [u8; 5] = [6, 3, 0x55, 4, 11];
 
 /// The makers who are trusted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Anchors(Vec<TrustAnchor<'static>>);
 
 impl Anchors {

@@ -18,7 +18,7 @@ mod data;
 mod key;
 mod register;
 #[cfg(test)]
-mod soft;
+pub(crate) mod soft;
 #[cfg(test)]
 mod tests;
 mod verify;

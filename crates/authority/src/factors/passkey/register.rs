@@ -187,7 +187,7 @@ impl Relying {
                 attest::judge(&said, &self.id_hash, anchors, now)?
             }
         };
-        let transports = response.transports();
+        let (transports, aaguid) = (response.transports(), hex::encode(new.aaguid));
         let kept = Kept {
             version: 1,
             id: response.handle.clone(),
@@ -197,10 +197,11 @@ impl Relying {
             backup_eligible: data.backup_eligible,
             backed_up: data.backed_up,
             transports: transports.clone(),
+            aaguid: aaguid.clone(),
         };
         Ok(Registered {
             credential: kept.to_value()?,
-            aaguid: hex::encode(new.aaguid),
+            aaguid,
             user_verified: data.verified,
             backup_eligible: data.backup_eligible,
             backed_up: data.backed_up,

@@ -30,6 +30,8 @@ pub struct Kept {
     pub backed_up: bool,
     /// How the browser reached it.
     pub transports: Vec<String>,
+    /// The authenticator's model, as it said; hexadecimal.
+    pub aaguid: String,
 }
 
 impl Kept {
