@@ -1,5 +1,6 @@
 //! The ports of the authorization server.
 
+mod authenticators;
 mod clients;
 mod codes;
 mod devices;

@@ -1,0 +1,179 @@
+//! People's authenticators: what may be used once is, and what changes ends the other sessions.
+
+use super::{HOUR, at, event, id, mac, together};
+use crate::both_engines;
+use crate::rig::{Rig, START};
+use authority::PortError;
+use authority::oauth::ports::{AuthenticatorStore as _, PeopleStore as _};
+use authority::oauth::records::{SessionRecord, UserRecord};
+use authority::people::records::AUTHENTICATORS_MOST;
+use authority::people::{AuthenticatorData, AuthenticatorRecord, KeptCode};
+use base::code as codes;
+use store::Store;
+
+both_engines!(
+    an_authenticator_is_read_back_as_it_was_written,
+    a_handle_belongs_to_one,
+    of_many_that_use_the_last_code_at_once_one_does,
+    a_person_has_no_more_than_there_may_be,
+    a_change_ends_the_other_sessions,
+    all_of_a_person_go_together,
+);
+
+async fn person(store: &Store) -> String {
+    let user = UserRecord {
+        id: id(),
+        email: format!("{}@example.com", id()),
+        email_verified: true,
+        name: None,
+        claims: serde_json::Map::new(),
+        roles: Vec::new(),
+        password: None,
+        setup: None,
+        created_at: START,
+        created_by: "uid:0".to_owned(),
+        updated_at: START,
+        disabled_at: None,
+    };
+    store.create_user(user.clone(), event(codes::USER_CREATED, 0)).await.unwrap();
+    user.id
+}
+
+fn codes_of(user: &str) -> AuthenticatorRecord {
+    AuthenticatorRecord {
+        id: id(),
+        user: user.to_owned(),
+        name: "Recovery \u{fc}".to_owned(),
+        handle: Some(format!("recovery:{user}")),
+        data: AuthenticatorData::Recovery {
+            codes: vec![KeptCode { mac: "5a".repeat(32), spent_at: None }],
+        },
+        created_at: START,
+        last_used_at: None,
+        failures: 0,
+    }
+}
+
+fn app(user: &str) -> AuthenticatorRecord {
+    let data = AuthenticatorData::Totp {
+        sealed: "00ff".to_owned(),
+        algorithm: "SHA1".to_owned(),
+        last_step: Some(7),
+        drift: -1,
+    };
+    AuthenticatorRecord { id: id(), handle: None, data, ..codes_of(user) }
+}
+
+async fn session(store: &Store, user: &str) -> SessionRecord {
+    let session = SessionRecord {
+        id: id(),
+        user: user.to_owned(),
+        auth_time: START,
+        amr: Vec::new(),
+        acr: "aal1".to_owned(),
+        created_at: START,
+        expires_at: at(12 * HOUR),
+        user_agent: String::new(),
+        client_ip: None,
+        clients: Vec::new(),
+        proofs: Vec::new(),
+    };
+    let event = event(codes::LOGIN, 0);
+    store.create_session(mac(), session.clone(), event).await.unwrap();
+    session
+}
+
+async fn ids(store: &Store, user: &str) -> Vec<String> {
+    let all = store.sessions(user.to_owned(), START).await.unwrap();
+    all.into_iter().map(|it| it.id).collect()
+}
+
+async fn an_authenticator_is_read_back_as_it_was_written(rig: Rig) {
+    let store = &rig.store;
+    let user = person(store).await;
+    let (first, second) = (codes_of(&user), app(&user));
+    for record in [&first, &second] {
+        store.add_authenticator(record.clone(), None, None).await.unwrap();
+    }
+    let mut expect = vec![first.clone(), second];
+    expect.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(store.authenticators(user.clone()).await.unwrap(), expect);
+    let handle = first.handle.clone().unwrap();
+    assert_eq!(store.authenticator_by_handle(handle).await.unwrap(), Some(first));
+    assert_eq!(store.authenticator_by_handle("other\0".to_owned()).await.unwrap(), None);
+    assert_eq!(store.authenticators("nobody".to_owned()).await.unwrap(), []);
+}
+
+async fn a_handle_belongs_to_one(rig: Rig) {
+    let store = &rig.store;
+    let user = person(store).await;
+    store.add_authenticator(codes_of(&user), None, None).await.unwrap();
+    let again = store.add_authenticator(codes_of(&user), None, None).await;
+    assert_eq!(again, Err(PortError::Conflict));
+    assert_eq!(store.authenticators(user).await.unwrap().len(), 1);
+}
+
+async fn of_many_that_use_the_last_code_at_once_one_does(rig: Rig) {
+    let store = &rig.store;
+    let user = person(store).await;
+    let before = codes_of(&user);
+    store.add_authenticator(before.clone(), None, None).await.unwrap();
+    let spent = |ms: i64| {
+        let codes = vec![KeptCode { mac: "5a".repeat(32), spent_at: Some(at(ms)) }];
+        AuthenticatorRecord { data: AuthenticatorData::Recovery { codes }, ..before.clone() }
+    };
+    let tries = (0..20).map(|ms| {
+        let (store, before, after) = (store.clone(), before.clone(), spent(ms));
+        async move { store.replace_authenticator(before, after, None).await }
+    });
+    let won = together(tries).await.into_iter().filter(|it| *it).count();
+    assert_eq!(won, 1);
+    let gone = store.remove_authenticator(before, None, None).await.unwrap();
+    assert!(!gone, "who has seen it as it was before removes nothing");
+}
+
+async fn a_person_has_no_more_than_there_may_be(rig: Rig) {
+    let store = &rig.store;
+    let user = person(store).await;
+    for _ in 1..AUTHENTICATORS_MOST {
+        store.add_authenticator(app(&user), None, None).await.unwrap();
+    }
+    let tries = (0..4).map(|_| {
+        let (store, record) = (store.clone(), app(&user));
+        async move { Ok(store.add_authenticator(record, None, None).await.is_ok()) }
+    });
+    assert_eq!(together(tries).await.into_iter().filter(|it| *it).count(), 1);
+    assert_eq!(store.authenticators(user).await.unwrap().len(), AUTHENTICATORS_MOST);
+}
+
+async fn a_change_ends_the_other_sessions(rig: Rig) {
+    let store = &rig.store;
+    let (user, other) = (person(store).await, person(store).await);
+    let kept = session(store, &user).await.id;
+    for of in [&user, &user, &other] {
+        session(store, of).await;
+    }
+    let record = app(&user);
+    let event = || Some(event(codes::AUTHENTICATOR_ADDED, 0));
+    store.add_authenticator(record.clone(), Some(kept.clone()), event()).await.unwrap();
+    assert_eq!(ids(store, &user).await, [kept.clone()]);
+    assert_eq!(ids(store, &other).await.len(), 1);
+    session(store, &user).await;
+    assert!(store.remove_authenticator(record, Some(kept.clone()), event()).await.unwrap());
+    assert_eq!(ids(store, &user).await, [kept]);
+}
+
+async fn all_of_a_person_go_together(rig: Rig) {
+    let store = &rig.store;
+    let (user, other) = (person(store).await, person(store).await);
+    for of in [&user, &user, &other] {
+        store.add_authenticator(app(of), None, None).await.unwrap();
+        session(store, of).await;
+    }
+    let event = event(codes::AUTHENTICATOR_REMOVED, 0);
+    assert_eq!(store.remove_authenticators(user.clone(), event).await.unwrap(), 2);
+    assert_eq!(store.authenticators(user.clone()).await.unwrap(), []);
+    assert_eq!(ids(store, &user).await, Vec::<String>::new());
+    assert_eq!(store.authenticators(other.clone()).await.unwrap().len(), 1);
+    assert_eq!(ids(store, &other).await.len(), 1);
+}
