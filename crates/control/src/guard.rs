@@ -171,6 +171,23 @@ fn host(request: &Request, names: &Names, local: SocketAddr) -> Result<(), Probl
     }
 }
 
+/// RFC 6797 §6.1: for a year, browsers ask for nothing here but over TLS. Not for names below this one, which are
+/// somebody else's to promise.
+pub(crate) const TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Whether the host asked for is a name that a browser may keep to TLS.
+///
+/// WHY not `localhost`: the promise holds for all ports of a host, and other programs of a developer's machine speak
+/// plain HTTP there. RFC 6797 §8.1.1: an address is no known host.
+pub(crate) fn is_public_name(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|it| it.to_str().ok()?.parse::<Authority>().ok());
+    host.is_some_and(|it| {
+        let host = it.host().to_ascii_lowercase();
+        let literal = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
+        !literal && host != "localhost" && !host.ends_with(".localhost")
+    })
+}
+
 /// Runs a handler; a panic becomes a 500 and harms nobody else.
 pub(crate) async fn caught(api: &Api, handler: impl Future<Output = Response>) -> Response {
     match AssertUnwindSafe(handler).catch_unwind().await {
@@ -224,6 +241,24 @@ mod tests {
         for path in ["/oauth/register/abc/d", "/api/v1", "/api/v2/keys", "//api/v1/keys", ""] {
             check(path, false, false);
         }
+    }
+
+    #[test]
+    fn rfc6797_s8_1_1_addresses_and_localhost_are_not_kept_to_tls() {
+        let check = |host: &str, expect: bool| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, host.parse().unwrap());
+            assert_eq!(is_public_name(&headers), expect, "{host}");
+        };
+        check("login.example", true);
+        check("LOGIN.example:8443", true);
+        check("localhost", false);
+        check("LocalHost:8001", false);
+        check("gate.localhost", false);
+        check("192.0.2.1:8001", false);
+        check("[2001:db8::1]:8001", false);
+        check("", false);
+        assert!(!is_public_name(&HeaderMap::new()));
     }
 
     #[test]

@@ -173,6 +173,8 @@ pub trait Tail: Send {
 pub trait Witness: Send + Sync + std::fmt::Debug {
     /// Another user of the machine came to the socket and was turned away; to be recorded.
     fn stranger(&self, uid: u32);
+    /// An address that holds its share of a control address's connections came with one more; to be recorded.
+    fn crowded(&self, client: IpAddr);
     /// A handler panicked; its caller got 500, no other was harmed; to be recorded.
     fn panicked(&self);
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariants: connections, heads, and waits for heads are bounded; one connection's failure ends only it.
 
+mod crowd;
 mod door;
 mod socket;
 mod tcp;
@@ -11,12 +12,13 @@ pub use socket::{ControlSocket, serve_socket};
 pub use tcp::{Front, serve_tcp};
 
 use crate::api::Api;
-use crate::guard::{Names, Surface, admit, caught, harden};
+use crate::guard::{Names, Surface, TRANSPORT, admit, caught, harden, is_public_name};
 use crate::input::Via;
 use crate::oauth::{Issuer, Tagged};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use base::limits::{REQUEST_HEAD_BYTES, REQUEST_HEADERS};
+use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -66,6 +68,8 @@ struct Edge {
     router: Router,
     names: Arc<Names>,
     surface: Surface,
+    /// Whether callers reach it over TLS.
+    secure: bool,
 }
 
 impl Edge {
@@ -74,7 +78,7 @@ impl Edge {
         if let Some(issuer) = issuer.as_ref().filter(|_| surface.authority) {
             router = router.merge(crate::oauth::routes(issuer.clone()));
         }
-        Self { api, issuer, router, names: Arc::new(names), surface }
+        Self { api, issuer, router, names: Arc::new(names), surface, secure: false }
     }
 
     async fn answer(self, request: Request<Incoming>, via: Via, proxies: &Proxies) -> Response {
@@ -87,6 +91,7 @@ impl Edge {
             request.extensions_mut().insert(via);
             admit(&request, &self.names, self.surface)
         });
+        let transport = admitted.is_ok() && self.secure && is_public_name(request.headers());
         let mut response = match admitted {
             Ok(()) => {
                 let mut router = self.router;
@@ -99,6 +104,9 @@ impl Edge {
             Err(problem) => problem.into_response(),
         };
         harden(response.headers_mut());
+        if transport {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, TRANSPORT);
+        }
         if let Some(value) = id.and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
             response.headers_mut().insert("x-request-id", value);
         }

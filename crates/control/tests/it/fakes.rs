@@ -308,6 +308,8 @@ impl Witness for FakeWitness {
         self.strangers.fetch_add(1, Ordering::SeqCst);
     }
 
+    fn crowded(&self, _: IpAddr) {}
+
     fn panicked(&self) {
         self.panics.fetch_add(1, Ordering::SeqCst);
     }

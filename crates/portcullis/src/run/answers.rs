@@ -87,6 +87,16 @@ impl Witness for Seen {
         self.0.record(event);
     }
 
+    fn crowded(&self, client: std::net::IpAddr) {
+        let mut event = self.0.event(code::CROWDED);
+        event.kind = Kind::Decision;
+        event.outcome = Outcome::Deny;
+        event.phase = Some(base::Phase::Accept);
+        event.client_ip = Some(client);
+        event.detail = Some("a control address".into());
+        self.0.record(event);
+    }
+
     fn panicked(&self) {
         let mut event = self.0.event(code::PANIC);
         event.outcome = Outcome::Error;

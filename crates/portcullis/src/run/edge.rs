@@ -85,7 +85,8 @@ impl Ports {
         let (oauth, clock) = (running.oauth.clone(), running.clock.clone());
         let issuer = Issuer::new(oauth, name, clock, running.node).map_err(text)?;
         let (control, admin) = self.urls(config.server.tls.is_some())?;
-        let front = |names: Names, surface: Surface| Front {
+        let front = |names: Names, surface: Surface, secure: bool| Front {
+            secure,
             api: api.clone(),
             issuer: Some(issuer.clone()),
             names,
@@ -93,14 +94,18 @@ impl Ports {
             door: door.clone(),
         };
         let names = Names::new([config.server.public_url.as_str(), control.as_str()]);
+        let secure = config.server.public_url.is_https();
         let surface = Surface { authority: true, admin: self.admin.is_none() };
-        let serving = control::serve_tcp(self.control, front(names, surface), stopped.clone());
+        let serving =
+            control::serve_tcp(self.control, front(names, surface, secure), stopped.clone());
         let mut servers = vec![tokio::spawn(serving)];
         if let (Some(listener), Some(own)) = (self.admin, admin) {
             let said = config.server.admin_url.as_ref().map(config::WebUrl::as_str);
             let names = Names::new(said.into_iter().chain([own.as_str()]));
             let surface = Surface { authority: false, admin: true };
-            let serving = control::serve_tcp(listener, front(names, surface), stopped.clone());
+            let secure = config.server.admin_url.as_ref().is_some_and(config::WebUrl::is_https);
+            let front = front(names, surface, secure);
+            let serving = control::serve_tcp(listener, front, stopped.clone());
             servers.push(tokio::spawn(serving));
         }
         Ok(servers)
