@@ -18,6 +18,8 @@ pub struct FetchRequest {
     pub form: Option<Vec<(String, Secret<String>)>>,
     /// User name and password of HTTP Basic authentication.
     pub basic: Option<(String, Secret<String>)>,
+    /// An access token (RFC 6750 §2.1). Never together with `basic`: there is one `Authorization`.
+    pub bearer: Option<Secret<String>>,
     /// The `Accept` header.
     pub accept: &'static str,
     /// Whether the URL stands in the operator's file. Only then may it lead to private addresses.

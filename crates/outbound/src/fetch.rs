@@ -166,7 +166,22 @@ fn compose(target: &Target, request: &FetchRequest) -> Result<Request<Full<Bytes
     if let Some((user, password)) = &request.basic {
         headers.insert(AUTHORIZATION, basic(user, password)?);
     }
+    if let Some(token) = &request.bearer {
+        headers.insert(AUTHORIZATION, bearer(token)?);
+    }
     Ok(message)
+}
+
+/// RFC 6750 §2.1: `b64token`, which has neither spaces nor control characters.
+fn bearer(token: &Secret<String>) -> Result<HeaderValue, FetchError> {
+    let refused = || FetchError::Refused("the token cannot be sent".to_owned());
+    if token.expose().is_empty() || !token.expose().bytes().all(|c| c.is_ascii_graphic()) {
+        return Err(refused());
+    }
+    let text = Secret::new(format!("Bearer {}", token.expose()));
+    let mut value = HeaderValue::from_str(text.expose()).map_err(|_| refused())?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// RFC 7617 §2: the user name has no colon, and neither has a control character.
@@ -286,6 +301,10 @@ mod tests {
         assert_eq!(basic("u", &password).unwrap().to_str().unwrap(), "Basic dTpwOnc=");
         assert!(basic("u:v", &password).is_err());
         assert!(basic("u", &Secret::new("p\r\nX: y".to_owned())).is_err());
+        assert!(bearer(&password).unwrap().to_str().unwrap().starts_with("Bearer "));
+        assert!(bearer(&Secret::new("a b".to_owned())).is_err());
+        assert!(bearer(&Secret::new(String::new())).is_err());
+        assert!(format!("{:?}", bearer(&password).unwrap()).contains("Sensitive"));
         assert!(format!("{:?}", basic("u", &password).unwrap()).contains("Sensitive"));
     }
 

@@ -173,6 +173,7 @@ impl OAuth {
         let request = FetchRequest {
             url: url.to_owned(),
             form: None,
+            bearer: None,
             basic: None,
             accept: "application/json",
             // A URL of the outside never leads to a private address (§6.5 of the draft).

@@ -269,6 +269,7 @@ impl OAuth {
         let request = FetchRequest {
             url: uri,
             form: Some(vec![("logout_token".to_owned(), Secret::new(token))]),
+            bearer: None,
             basic: None,
             accept: "*/*",
             operator: client.origin == From::File,

@@ -159,6 +159,7 @@ pub(crate) async fn document(
     let request = FetchRequest {
         url: url.to_owned(),
         form: None,
+        bearer: None,
         basic: None,
         accept: "application/json",
         // Such a URL is the outside's, never the operator's (RFC 9101 §10.4 names the attack).

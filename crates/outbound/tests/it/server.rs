@@ -84,6 +84,7 @@ pub(crate) fn operator(url: String) -> FetchRequest {
     FetchRequest {
         url,
         form: None,
+        bearer: None,
         basic: None,
         accept: "application/json",
         operator: true,

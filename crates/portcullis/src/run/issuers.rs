@@ -146,6 +146,7 @@ impl Issuers {
         let request = FetchRequest {
             url,
             form: None,
+            bearer: None,
             basic: None,
             accept: "application/json",
             operator,
@@ -247,6 +248,7 @@ impl Issuers {
         let request = FetchRequest {
             url: settings.url.as_str().to_owned(),
             form: Some(form),
+            bearer: None,
             basic: Some((
                 form_encoded(&settings.client_id),
                 Secret::new(form_encoded(settings.client_secret.expose())),
