@@ -1,5 +1,7 @@
-//! The vector suites.
+//! The vector suites, and the table of what other standards ask for.
 
+#[cfg(test)]
+mod asvs;
 #[cfg(test)]
 mod ecdsa;
 #[cfg(test)]
