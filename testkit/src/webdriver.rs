@@ -166,6 +166,11 @@ impl WebDriver {
         self.leave(|| drop(self.post(&at, &json!({}))));
     }
 
+    /// Clicks an element that leads nowhere: it opens, or is ticked.
+    pub fn touch(&self, css: &str) {
+        drop(self.post(&format!("/element/{}/click", self.find(css)), &json!({})));
+    }
+
     /// Presses Enter, and waits until the page to which that leads is loaded.
     ///
     /// # Panics

@@ -3,8 +3,10 @@
 
 mod flows;
 mod keyboard;
+mod passkeys;
 mod plain;
 mod policy;
+mod second;
 mod sights;
 mod stage;
 mod tour;

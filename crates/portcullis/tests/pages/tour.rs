@@ -1,5 +1,6 @@
 //! Every page in every state that people meet, with what is hard to lay out: the tour that [`crate::sights`] takes.
 
+use crate::second::{code, forget};
 use crate::stage::*;
 use serde_json::json;
 use testkit::{Gate, Person, WebDriver, request};
@@ -58,6 +59,38 @@ pub(crate) fn take(stage: &Stage, browser: &WebDriver, mut look: impl FnMut(&Sig
     browser.click("button[value=deny]");
     at("stays-signed-in", "You stay signed in", NONE);
     strangers(stage, browser, &mut at);
+    second_steps(stage, browser, &mut at);
+}
+
+/// Two factors: adding one, and being asked for it.
+fn second_steps(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
+    forget(browser);
+    let person = Person::new(&stage.gate, "Ada Lovelace");
+    let client = stage.client("Payments");
+    stage.sign_in(browser, &stage.authorize(&client, &[("acr_values", "aal2")]), &person);
+    at("second-step-needed", "A second step is needed", PHONE);
+    browser.click("a.button");
+    at("methods-empty", "How you sign in", BOTH);
+    browser.click("form[action='/account/methods/app'] button");
+    at("add-app", "Add an authenticator app", BOTH);
+    browser.fill("#code", "000000");
+    browser.click("form.panel button");
+    at("add-app-wrong", "Add an authenticator app", PHONE);
+    let secret: String = browser.text("form code").split_whitespace().collect();
+    browser.fill("#name", "My phone");
+    browser.fill("#code", &code(&secret, 0));
+    browser.click("form.panel button");
+    at("recovery-codes", "Your recovery codes", BOTH);
+    browser.click("a.button");
+    at("methods", "How you sign in", BOTH);
+    forget(browser);
+    stage.sign_in(browser, &stage.authorize(&client, &[]), &person);
+    at("second-step", "One more step", BOTH);
+    browser.fill("#code", "000000");
+    browser.click("form.panel button");
+    at("second-step-wrong", "One more step", PHONE);
+    browser.touch("summary");
+    at("second-step-recovery", "One more step", PHONE);
 }
 
 type Look<'a> = dyn FnMut(&'static str, &str, &'static [u32]) + 'a;
