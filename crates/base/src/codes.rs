@@ -233,6 +233,8 @@ codes! {
     NODE_STOPPED = "node.stopped", 0, Nobody, "The node stopped", "The node stopped in order.", "Nothing to do.";
     CONFIG_RELOADED = "config.reloaded", 0, Nobody, "The configuration was reloaded", "A new configuration is in force.", "Nothing to do.";
     CONFIG_REFUSED = "config.refused", 0, Operator, "A configuration was refused", "The changed file has mistakes; the running configuration stays.", "Run `portcullis check`.";
+    MAIL_FAILED = "mail.failed", 0, Operator, "A message was not sent", "The mail server did not take a message to a person, or not in time.", "The record names the kind of message and why; look at `[mail]` and the mail server.";
+    MAIL_SHOWN = "mail.shown", 0, Nobody, "A kept message was shown", "No mail server is configured; an administrator read a message, which may hold a link that signs in.", "See that the look was meant; configure `[mail]`.";
     NAME_CHANGED = "ip.name_changed", 0, Operator, "A name in an address list changed", "A `dns:` entry resolved to other addresses than before.", "See that the change was meant.";
     NAME_UNRESOLVED = "ip.name_unresolved", 0, Operator, "A name in an address list did not resolve", "A `dns:` entry gave no answer; the last good one is kept for a while.", "Look at the name and the resolver.";
     ISSUER_KEYS_CHANGED = "issuer.keys_changed", 0, Nobody, "An issuer's keys changed", "The key set of an issuer changed.", "Nothing to do.";

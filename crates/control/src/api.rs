@@ -1,6 +1,7 @@
 //! What the handlers share.
 
 use crate::health::Health;
+use crate::mail::KeptMail;
 use crate::ports::{Admin, Applied, IpTest, Ledger, Witness};
 use crate::problem::Problem;
 use authority::oauth::OAuth;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub ip_test: Arc<dyn IpTest>,
     /// Who takes note of what the edge sees.
     pub witness: Arc<dyn Witness>,
+    /// Messages that are kept instead of sent.
+    pub mail: Arc<dyn KeptMail>,
     /// The node's health.
     pub health: Arc<Health>,
     /// The public keys of authority and node, a JWK set.

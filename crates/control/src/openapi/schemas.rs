@@ -226,6 +226,28 @@ fn authority_schemas() -> Value {
             "stage": word(&["published", "signing", "retired"]), "since": moment(),
             "public": { "type": "object" },
         })),
+        "MailList": answer(json!({
+            "messages": { "type": "array", "items": answer(mail_line()) },
+            "kept": { "type": "boolean" }, "next": { "type": "null" },
+        })),
+        "Mail": answer(mail_whole()),
+    })
+}
+
+/// All of a message.
+fn mail_whole() -> Value {
+    let mut whole = mail_line();
+    if let Some(whole) = whole.as_object_mut() {
+        whole.extend([("text".to_owned(), text()), ("html".to_owned(), text())]);
+    }
+    whole
+}
+
+/// What is shown of a message in a list.
+fn mail_line() -> Value {
+    json!({
+        "number": { "type": "integer" }, "at": moment(), "kind": text(), "to": text(),
+        "subject": text(),
     })
 }
 

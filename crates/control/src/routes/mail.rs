@@ -6,10 +6,9 @@ use crate::openapi::Operation;
 use crate::ports::{ActError, Caller};
 use crate::problem::Problem;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
-use http::header::CACHE_CONTROL;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json as object};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -18,15 +17,18 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             method: "get",
             path: "/api/v1/mail",
             handler: get(list),
-            operation: Operation::new("node", "The last messages of this node, the newest first, if they are kept")
-                .answers(200, "The messages, without what they say", "MailList"),
+            operation: Operation::new(
+                "node",
+                "The last messages of this node, the newest first, if they are kept",
+            )
+            .answers(200, "The messages, without what they say", "MailList"),
         },
         Endpoint {
             method: "get",
-            path: "/api/v1/mail/{number}",
+            path: "/api/v1/mail/{id}",
             handler: get(show),
             operation: Operation::new("node", "One message with all that it says; recorded")
-                .by("number", "The message's number")
+                .by_id("The message's number")
                 .answers(200, "The message", "Mail"),
         },
     ]
@@ -46,8 +48,5 @@ async fn show(
 ) -> Result<Response, Problem> {
     let known = number.parse().ok().and_then(|it| api.mail.show(it, &caller));
     let found = known.ok_or(ActError::NotFound { what: "message", id: number })?;
-    let mut answer = json(StatusCode::OK, &found.whole()).into_response();
-    // It holds what signs in: no cache keeps it (RFC 9111 §5.2.2.5).
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(answer)
+    Ok(json(StatusCode::OK, &found.whole()))
 }

@@ -5,6 +5,7 @@ mod blocks;
 mod clients;
 mod keys;
 mod ledger;
+mod mail;
 mod node;
 mod scopes;
 mod signing;
@@ -51,6 +52,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         trust::endpoints(),
         words::endpoints(),
         signing::endpoints(),
+        mail::endpoints(),
     ];
     resources.into_iter().flatten().chain(ledger::endpoints()).collect()
 }

@@ -10,7 +10,7 @@ const OPERATE: &str = "admin:operate";
 const WRITE: &str = "admin:write";
 
 /// Method, path and scope.
-pub(crate) const SCOPES: [(&str, &str, &str); 35] = [
+pub(crate) const SCOPES: [(&str, &str, &str); 37] = [
     ("get", "/api/v1/keys", READ),
     ("post", "/api/v1/keys", WRITE),
     ("get", "/api/v1/keys/{id}", READ),
@@ -43,6 +43,9 @@ pub(crate) const SCOPES: [(&str, &str, &str); 35] = [
     ("post", "/api/v1/scopes", WRITE),
     ("delete", "/api/v1/scopes/{id}", WRITE),
     ("get", "/api/v1/signing-keys", READ),
+    ("get", "/api/v1/mail", READ),
+    // WHY more than to read: a message may hold a link that signs in as somebody else.
+    ("get", "/api/v1/mail/{id}", WRITE),
     ("get", "/api/v1/audit/events", READ),
     // A query changes nothing; it is a POST since it may be long.
     ("post", "/api/v1/audit/query", READ),

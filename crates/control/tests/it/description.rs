@@ -54,6 +54,8 @@ fn the_contracts_paths_are_described() {
         "get /api/v1/ip/test",
         "get /api/v1/keys",
         "get /api/v1/keys/{id}",
+        "get /api/v1/mail",
+        "get /api/v1/mail/{id}",
         "get /api/v1/scopes",
         "get /api/v1/signing-keys",
         "get /api/v1/trust",

@@ -1,6 +1,8 @@
 //! What stands behind the edge in these tests.
 
 use authority::oauth::OAuth;
+use base::Message;
+use base::mail::{Draft, MailAddress};
 use base::{
     BoxFuture, Code, Event, EventId, Kind, NodeId, Outcome, Phase, RequestId, Scheme, Secret,
     UnixMs, code,
@@ -13,7 +15,7 @@ use control::views::{
     BlockView, CreatedKeyView, IpEntryView, IpTestView, IpVerdict, KeyView, NewBlock, NewIpEntry,
     NewKey,
 };
-use control::{Api, Health, Parts};
+use control::{Api, Health, KeptMail, KeptMessage, Parts};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -351,11 +353,39 @@ fn world_over(authority: Arc<dyn Admin>, oauth: Option<Arc<OAuth>>) -> World {
         ledger: ledger.clone(),
         ip_test: Arc::new(FakeIps),
         witness: witness.clone(),
+        mail: Arc::new(FakeMail),
         health: health.clone(),
         keys: Arc::new(|| serde_json::json!({ "keys": [] })),
         metrics: Arc::new(|| "portcullis_up 1\n".to_owned()),
     });
     World { admin: Arc::default(), ledger, witness, health, api }
+}
+
+/// Two messages, and who looked.
+#[derive(Debug)]
+pub(crate) struct FakeMail;
+
+impl KeptMail for FakeMail {
+    fn list(&self) -> Option<Vec<KeptMessage>> {
+        let message = |number: u64| KeptMessage {
+            number,
+            at: UnixMs(1_764_000_000_000),
+            message: Message::new(Draft {
+                kind: "recovery",
+                to: MailAddress::parse("ada@example.com").unwrap(),
+                subject: format!("Message {number}"),
+                text: "https://login.example/recover#secret".to_owned(),
+                html: "<p>secret</p>".to_owned(),
+                useful_for: std::time::Duration::from_secs(600),
+            })
+            .unwrap(),
+        };
+        Some(vec![message(2), message(1)])
+    }
+
+    fn show(&self, number: u64, _: &Caller) -> Option<KeptMessage> {
+        self.list()?.into_iter().find(|it| it.number == number)
+    }
 }
 
 /// A code that the table does not know.

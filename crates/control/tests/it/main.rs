@@ -13,6 +13,7 @@ mod client;
 mod description;
 mod fakes;
 mod ledger;
+mod mail;
 mod network;
 mod roles;
 mod socket;

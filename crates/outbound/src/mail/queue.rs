@@ -40,6 +40,8 @@ pub enum Carried {
     GivenUp(SmtpError),
     /// It lost its use before the server took it.
     TooLate,
+    /// It was not taken, since as many wait as may.
+    NoRoom,
 }
 
 /// What is told of a message. It names neither the person nor what was written.
@@ -122,7 +124,11 @@ impl MailQueue {
 impl Mail for MailQueue {
     fn send(&self, message: Message) -> BoxFuture<'_, Result<(), MailError>> {
         let taken = match Arc::clone(&self.places).try_acquire_owned() {
-            Err(TryAcquireError::NoPermits) => Err(MailError::Full),
+            Err(TryAcquireError::NoPermits) => {
+                let kind = message.kind();
+                (self.carrier.told)(&Delivery { kind, attempts: 0, carried: Carried::NoRoom });
+                Err(MailError::Full)
+            }
             Err(TryAcquireError::Closed) => Err(MailError::Closed),
             Ok(place) => {
                 let carrier = Arc::clone(&self.carrier);
@@ -275,6 +281,7 @@ mod tests {
             it.queue.send(message(3600)).await.unwrap();
         }
         assert_eq!(it.queue.send(message(3600)).await, Err(MailError::Full));
+        assert_eq!(it.log.lock().unwrap().last().unwrap().carried, Carried::NoRoom);
         // What has lost its use makes room.
         tokio::time::sleep(Duration::from_secs(3601)).await;
         it.queue.send(message(3600)).await.unwrap();

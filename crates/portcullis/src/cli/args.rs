@@ -2,7 +2,9 @@
 
 mod authority;
 
-pub(super) use authority::{ClientCommand, NewTrust, ScopeCommand, TrustCommand, UserCommand};
+pub(super) use authority::{
+    ClientCommand, MailCommand, NewTrust, ScopeCommand, TrustCommand, UserCommand,
+};
 
 use super::default_data_dir;
 use crate::config::parse_duration;
@@ -72,6 +74,9 @@ pub enum Command {
     /// What scopes mean, in words that people read at consent
     #[command(subcommand)]
     Scope(ScopeCommand),
+    /// Messages that are kept instead of sent, where no mail server is configured
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// Not available yet
     #[command(hide = true)]
     Cert(Later),
@@ -119,6 +124,7 @@ impl Command {
             Self::User(_) => "user",
             Self::Trust(_) => "trust",
             Self::Scope(_) => "scope",
+            Self::Mail(_) => "mail",
             Self::Cert(_) => "cert",
             Self::Ca(_) => "ca",
             Self::Alert(_) => "alert",

@@ -19,6 +19,7 @@ mod gate;
 mod key;
 mod ledger;
 mod login;
+mod mail;
 mod print;
 mod scope;
 #[cfg(test)]
@@ -109,6 +110,7 @@ async fn run_command(
         Command::User(command) => user::run(&gate, command, printer).await?,
         Command::Trust(command) => trust::run(&gate, command, printer).await?,
         Command::Scope(command) => scope::run(&gate, command, printer).await?,
+        Command::Mail(command) => mail::run(&gate, command, printer).await?,
         Command::Ip(command) => address::run(&gate, command, printer).await?,
         Command::Audit(command) => return ledger::run(&gate, command, printer).await,
         later => return Err(CliError::NotAvailable(later.name())),

@@ -13,6 +13,7 @@ mod header;
 mod issuer;
 mod lint;
 mod listener;
+mod mail;
 mod pem;
 mod problem;
 mod reader;
@@ -38,6 +39,7 @@ pub use authority::{Authority, Client, ClientAuth, Profile, Registration};
 pub use header::{Cors, HeaderRules, Origins};
 pub use issuer::{Introspection, Issuer};
 pub use listener::{AddressHeader, DEFAULT_CONNECTIONS, Listener, Proxies, Timeouts, TlsFiles};
+pub use mail::Mail;
 pub use problem::{PROBLEMS, Problem, ProblemCode, Severity};
 pub use protocol::jws::{Algorithm, AlgorithmSet};
 pub use route::{AuditLevel, DEFAULT_MAX_BODY, HostHeader, Route, Shadow};
@@ -73,6 +75,8 @@ pub struct Config {
     pub authority: Authority,
     /// `[[client]]`.
     pub clients: Vec<Client>,
+    /// `[mail]`; without it messages are kept in memory.
+    pub mail: Option<Mail>,
     /// `[[listener]]`; at least one.
     pub listeners: Vec<Listener>,
     /// `[[issuer]]`.
@@ -150,6 +154,7 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
     let log = server::read_log(reader, &mut root);
     let authority = authority::read_authority(reader, &mut root);
     let clients = authority::read_clients(reader, &mut root);
+    let mail = mail::read_mail(reader, &mut root);
     let (listeners, listener_places): (Vec<_>, Vec<_>) =
         listener::read_listeners(reader, &mut root, &server).into_iter().unzip();
     let issuers = issuer::read_issuers(reader, &mut root);
@@ -173,8 +178,18 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
         ],
     );
     root.finish(reader);
-    let config =
-        Config { server, log, authority, clients, listeners, issuers, ip_lists, upstreams, routes };
+    let config = Config {
+        server,
+        log,
+        authority,
+        clients,
+        mail,
+        listeners,
+        issuers,
+        ip_lists,
+        upstreams,
+        routes,
+    };
     let places = Places { routes: route_places, listeners: listener_places };
     lint::lint(reader, &config, &places);
     version.map(|_| config)

@@ -96,7 +96,8 @@ impl WebUrl {
     }
 }
 
-fn split_authority(authority: &str) -> Result<(String, Option<u16>), &'static str> {
+/// Host and port of what stands between `://` and the path.
+pub(super) fn split_authority(authority: &str) -> Result<(String, Option<u16>), &'static str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or("the address lacks its `]`")?;

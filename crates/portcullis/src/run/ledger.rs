@@ -182,7 +182,7 @@ impl ports::Tail for Following {
 }
 
 /// All metrics as OpenMetrics text.
-pub(super) fn metrics(metrics: &Metrics, ledger: &Ledger) -> String {
+pub(super) fn metrics(metrics: &Metrics, ledger: &Ledger, more: &str) -> String {
     const END: &str = "# EOF\n";
     let mut text = metrics.render();
     let start = text.strip_suffix(END).map_or(text.len(), str::len);
@@ -211,6 +211,7 @@ pub(super) fn metrics(metrics: &Metrics, ledger: &Ledger) -> String {
          # TYPE portcullis_ledger_waiting gauge\nportcullis_ledger_waiting {}",
         now.waiting
     );
+    text.push_str(more);
     text.push_str(END);
     text
 }

@@ -10,6 +10,7 @@ mod issuers;
 mod ledger;
 mod names;
 mod own;
+mod post;
 mod reload;
 mod resources;
 mod start;
@@ -139,6 +140,7 @@ struct Running {
     clock: Arc<dyn Clock>,
     node: NodeId,
     oauth: Arc<OAuth>,
+    post: post::Post,
     pepper: Arc<authority::Pepper>,
     /// The node's own public key, a JWK: it signs assertions.
     node_key: Arc<serde_json::Value>,
@@ -190,6 +192,7 @@ async fn run(
     for server in servers {
         let _ = tokio::time::timeout(Duration::from_secs(10), server).await;
     }
+    running.post.close().await;
     running.events.say(code::NODE_STOPPED);
     let ledger = running.ledger.clone();
     let closed = tokio::task::spawn_blocking(move || ledger.close()).await;
@@ -212,6 +215,7 @@ fn api(
         ledger: Arc::new(ledger::Reads::new(ledger, clock.clone())),
         ip_test: Arc::new(answers::Lists { state, clock }),
         witness: Arc::new(answers::Seen(running.events.clone())),
+        mail: Arc::new(running.post.clone()),
         health: health.clone(),
         keys: {
             let (oauth, node_key) = (running.oauth.clone(), running.node_key.clone());
@@ -219,7 +223,8 @@ fn api(
         },
         metrics: {
             let (metrics, ledger) = (running.metrics.clone(), running.ledger.clone());
-            Arc::new(move || ledger::metrics(&metrics, &ledger))
+            let post = running.post.clone();
+            Arc::new(move || ledger::metrics(&metrics, &ledger, &post.metrics()))
         },
     })
 }

@@ -212,5 +212,8 @@ fn fixed(before: &Config, next: &Config) -> Result<(), String> {
         let keys = "data_dir, public_url, control, admin, admin_url, store and resolver";
         return Err(format!("[server] {keys} change with a restart only"));
     }
+    if before.mail != next.mail {
+        return Err("[mail] changes with a restart only".to_owned());
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::compile::{self, Compiled};
 use super::events::Events;
+use super::post::Post;
 use super::state::State;
 use super::{Failure, Running, access_log, follow, issuers, own, text};
 use crate::config::{self, Config};
@@ -76,6 +77,7 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
     let node_key = Arc::new(serde_json::Value::Object(signer.key().public().to_json()));
     let pepper = Arc::new(keyring.pepper);
     let registry = Arc::new(store.clone());
+    let post = Post::new(config, resolve.clone(), clock.clone(), events.clone())?;
     let own = authority::oauth::Parts {
         store: registry.clone(),
         audit: registry.clone(),
@@ -84,7 +86,7 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
         pepper: pepper.clone(),
         sealer: Arc::new(keyring.sealer),
         fetch: fetch.clone(),
-        mail: Arc::new(outbound::MailSink::new(clock.clone())),
+        mail: post.mail(),
         node,
     };
     let oauth = Arc::new(OAuth::new(own, own::settings(config)));
@@ -125,6 +127,7 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
         clock,
         node,
         oauth,
+        post,
         pepper,
         node_key,
         door: tokio::sync::watch::Sender::new(control::Door::default()),

@@ -245,6 +245,18 @@ pub enum ScopeCommand {
     },
 }
 
+/// `mail`.
+#[derive(Debug, Subcommand)]
+pub enum MailCommand {
+    /// List the messages, the newest first
+    List,
+    /// Show what one of them says; that it was shown is recorded
+    Show {
+        /// Its number
+        number: String,
+    },
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),

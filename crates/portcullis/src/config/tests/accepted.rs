@@ -136,6 +136,16 @@ fn every_section_takes_its_keys() {
             "end",
             "[authority]\nname = \"Bank\"\nalgorithm = \"EdDSA\"\naccess_token = \"10m\"\nrefresh_idle = \"1d\"\nrefresh_absolute = \"30d\"\nsession = \"1h\"\nregistration = \"token\"\nclient_documents = false\nscopes = { \"orders:read\" = \"See orders\" }",
         ),
+        ("end", "[mail]\nserver = \"smtp://mail.example\"\nfrom = \"gate@example.com\""),
+        (
+            "end",
+            "[mail]\nserver = \"smtps://mail.example:465/\"\nfrom = \"The Gate <gate@example.com>\"\nusername = \"gate\"\npassword = { file = \"secret.txt\" }\nca = \"server.pem\"",
+        ),
+        (
+            "end",
+            "[mail]\nserver = \"smtp+plain://[::1]:2525\"\nfrom = \"\\\"Gate, the\\\" <g@localhost>\"",
+        ),
+        ("end", "[mail]\nserver = \"smtp+plain://relay\"\nfrom = \"gate@example.com\""),
         (
             "end",
             "[[client]]\nname = \"ui\"\nredirect_uris = [\"https://a.example/cb\"]\nscopes = [\"openid\"]\npkce = \"optional\"\npost_logout_redirect_uris = [\"https://a.example/\"]\nbackchannel_logout_uri = \"https://a.example/out\"\nsecret = { env = \"GATE_SECRET\" }\nconsent = false",

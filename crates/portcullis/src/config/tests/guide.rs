@@ -82,7 +82,7 @@ fn it_names_every_key() {
         let section = section.split('.').next().unwrap();
         let heading = match section {
             "" => "## The file",
-            "server" | "log" | "authority" => &format!("## `[{section}]`"),
+            "server" | "log" | "authority" | "mail" => &format!("## `[{section}]`"),
             _ => &format!("## `[[{section}]]`"),
         };
         let text = GUIDE.split(heading).nth(1).unwrap_or_else(|| panic!("no {heading}"));

@@ -48,6 +48,60 @@ fn server() {
 }
 
 #[test]
+fn mail() {
+    let sound = "server = \"smtps://m.example\"\nfrom = \"g@example.com\"\n";
+    for half in ["server = \"smtps://m.example\"", "from = \"g@example.com\""] {
+        check(&with("end", &format!("[mail]\n{half}")), "missing", "mail");
+    }
+    for (text, code, path) in [
+        ("username = \"gate\"", "missing", "mail"),
+        ("password = \"hunter2\"", "missing", "mail"),
+        ("username = \"a\\nb\"\npassword = \"hunter2\"", "value", "mail.username"),
+        ("username = \"a\"\npassword = { env = \"NOT_SET\" }", "unreadable", "mail.password.env"),
+        ("ca = \"odd.pem\"", "unreadable", "mail.ca"),
+        ("ca = \"no.pem\"", "unreadable", "mail.ca"),
+        ("port = 25", "unknown_key", "mail.port"),
+    ] {
+        check(&with("end", &format!("[mail]\n{sound}{text}")), code, path);
+    }
+    for server in [
+        "mail.example",
+        "https://mail.example",
+        "smtp://",
+        "smtp://mail.example:0",
+        "smtp://mail.example:99999",
+        "smtp://mail.example/path",
+        "smtp://mail.example?x",
+        "smtp://gate:hunter2@mail.example",
+        "smtp+plain://8.8.8.8:25",
+        "smtp+plain://[2001:4860:4860::8888]",
+        "smtp+plain://0.0.0.0",
+        "smtp+plain://169.254.169.254",
+    ] {
+        let text = format!("[mail]\nserver = {server:?}\nfrom = \"g@example.com\"");
+        check(&with("end", &text), "value", "mail.server");
+    }
+    for from in [
+        "",
+        "Gate",
+        "Gate <g@example.com",
+        "Gate g@example.com>",
+        "Gate <g@example.com> <h@example.com>",
+        "g@example.com\nBcc: h@example.com",
+        "Ga\nte <g@example.com>",
+        "gäte@example.com",
+        "\"Gate\" \"x\" <g@example.com>",
+    ] {
+        let text = format!("[mail]\nserver = \"smtps://m.example\"\nfrom = {from:?}");
+        check(&with("end", &text), "value", "mail.from");
+    }
+    let plain = "[mail]\nserver = \"smtp+plain://127.0.0.1\"\nfrom = \"g@example.com\"\n";
+    for more in ["username = \"a\"\npassword = \"hunter2\"", "ca = \"server.pem\""] {
+        check(&with("end", &format!("{plain}{more}")), "conflict", "mail");
+    }
+}
+
+#[test]
 fn document() {
     check(&BASE.replace("version = 1\n", ""), "missing", "");
     check(&BASE.replace("version = 1\n", "version = 2\n"), "value", "version");
