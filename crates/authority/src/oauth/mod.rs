@@ -18,6 +18,7 @@ mod describe;
 mod described;
 mod device_page;
 mod documents;
+pub mod federation;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod introspect;
@@ -57,6 +58,9 @@ pub use authorize::{
 pub use client_auth::ClientCall;
 pub use described::DescribedScope;
 pub use device_page::{DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceStep, DeviceView};
+pub use federation::{
+    CALLBACK_PATH, CameBack, FederationRefused, Leave, Left, ProviderView, Returned, TripRefused,
+};
 pub use logout::{LogoutCall, LogoutStep};
 pub use methods::{AddTotp, Changed, MethodRefused, NewTotp, OwnMethods};
 pub use par::Pushed;
@@ -152,6 +156,7 @@ pub struct OAuth {
     people: sessions::People,
     remote_keys: remote_keys::RemoteKeys,
     documents: documents::Documents,
+    providers: federation::metadata::Providers,
     strangers: registration::Strangers,
     trust: ArcSwap<Vec<records::TrustRecord>>,
     /// For how many milliseconds nothing was heard of the store.
@@ -179,6 +184,7 @@ impl OAuth {
             people: sessions::People::default(),
             remote_keys: remote_keys::RemoteKeys::default(),
             documents: documents::Documents::default(),
+            providers: federation::metadata::Providers::default(),
             strangers: registration::Strangers::default(),
             trust: ArcSwap::default(),
             silence_ms: AtomicU64::new(0),

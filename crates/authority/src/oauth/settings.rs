@@ -1,5 +1,6 @@
 //! What the configuration says of the authority.
 
+use super::federation::Provider;
 use super::records::ScopeRecord;
 use crate::factors::passkey::Anchors;
 use crate::people::Policy;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub sign_in: Vec<Policy>,
     /// The makers of authenticators who are trusted, where policies ask who made one.
     pub passkey_makers: Anchors,
+    /// Where else people may sign in (`[[provider]]`), in the order of the file.
+    pub providers: Vec<Provider>,
     /// Where the control API is reached, when it has an address of its own: an origin, without slash at the end.
     pub admin_url: Option<String>,
 }
@@ -108,6 +111,7 @@ impl Settings {
             extra_audiences: Vec::new(),
             sign_in: Vec::new(),
             passkey_makers: Anchors::default(),
+            providers: Vec::new(),
             admin_url: None,
         }
     }

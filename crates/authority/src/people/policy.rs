@@ -114,6 +114,8 @@ pub struct Offers {
     pub passkey: Option<bool>,
     /// A recovery code.
     pub recovery: bool,
+    /// A sign-in at a provider that is linked. What the provider will say of it is not known, so it counts as one factor.
+    pub federated: bool,
 }
 
 /// What stands between a person and what they want.
@@ -161,6 +163,7 @@ fn candidates(owned: &[AuthenticatorRecord], password: bool, now: UnixMs) -> Vec
     for it in owned {
         let usable = match &it.data {
             AuthenticatorData::Recovery { codes } => codes.iter().any(|it| it.spent_at.is_none()),
+            AuthenticatorData::Federated { .. } => true,
             other => other.kind().is_second(),
         };
         if usable && !it.is_shut() {
@@ -194,7 +197,8 @@ fn offers(need: &Need, proofs: &[Proof], candidates: &[Proof]) -> Offers {
                 let must_verify = offers.passkey.unwrap_or(true) && !met(&[&plain]);
                 offers.passkey = Some(must_verify);
             }
-            FactorKind::Device | FactorKind::Federated => {}
+            FactorKind::Federated => offers.federated = true,
+            FactorKind::Device => {}
         }
     }
     offers

@@ -52,7 +52,7 @@ fn only_what_helps_is_offered() {
     };
     let pwd = proof(Password, NOW);
     let offer = |password, totp, passkey, recovery| {
-        Missing::Proof(Offers { password, totp, passkey, recovery })
+        Missing::Proof(Offers { password, totp, passkey, recovery, federated: false })
     };
     check(&Need::LEAST, std::slice::from_ref(&pwd), &[], Missing::Nothing);
     check(&Need::LEAST, &[], &[], offer(true, false, None, false));
