@@ -21,6 +21,7 @@ mod route;
 mod rule;
 mod secret;
 mod server;
+mod sign_in;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use access::iplist::Entry as IpEntry;
 pub use access::issuer::KeySource;
 pub use access::limit::{By, Rate};
 pub use access::table::{HostPattern, MethodSet, PathPattern};
+pub use ::authority::people::Policy as SignIn;
 pub use address::IpList;
 pub use authority::{Authority, Client, ClientAuth, Profile, Registration};
 pub use header::{Cors, HeaderRules, Origins};
@@ -75,6 +77,8 @@ pub struct Config {
     pub authority: Authority,
     /// `[[client]]`.
     pub clients: Vec<Client>,
+    /// `[[sign_in]]`: how people must sign in.
+    pub sign_in: Vec<SignIn>,
     /// `[mail]`; without it messages are kept in memory.
     pub mail: Option<Mail>,
     /// `[[listener]]`; at least one.
@@ -154,6 +158,7 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
     let log = server::read_log(reader, &mut root);
     let authority = authority::read_authority(reader, &mut root);
     let clients = authority::read_clients(reader, &mut root);
+    let sign_in = sign_in::read_sign_in(reader, &mut root);
     let mail = mail::read_mail(reader, &mut root);
     let (listeners, listener_places): (Vec<_>, Vec<_>) =
         listener::read_listeners(reader, &mut root, &server).into_iter().unzip();
@@ -183,6 +188,7 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
         log,
         authority,
         clients,
+        sign_in,
         mail,
         listeners,
         issuers,

@@ -56,6 +56,7 @@ pub(super) enum Named {
     Upstream,
     Route,
     Client,
+    SignIn,
 }
 
 impl Named {
@@ -68,6 +69,7 @@ impl Named {
             Self::Upstream => "upstream",
             Self::Route => "route",
             Self::Client => "client",
+            Self::SignIn => "sign_in",
         }
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         config::Registration::Token => Registration::Token,
         config::Registration::Open => Registration::Open,
     };
+    settings.sign_in.clone_from(&config.sign_in);
     settings.resources = compile::resources(config);
     settings.admin_url = config.server.admin_url.as_ref().map(|it| it.as_str().to_owned());
     settings.scope_words = said

@@ -10,4 +10,5 @@
 mod explain;
 mod first;
 mod login;
+mod people;
 mod setup;

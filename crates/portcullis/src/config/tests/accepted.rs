@@ -156,6 +156,10 @@ fn every_section_takes_its_keys() {
         ),
         (
             "end",
+            "[[sign_in]]\nname = \"ops\"\ngroups = [\"ops\", \"administrator\"]\nfactors = [\"passkey\"]\n[[sign_in]]\nname = \"bank\"\nclients = [\"https://a.example/client.json\"]\nacr = \"phrh\"\nmax_age = \"10s\"",
+        ),
+        (
+            "end",
             "[[route]]\nname = \"w\"\npath = \"/orders/{**}\"\nmethods = [\"POST\"]\nupstream = \"orders\"\naccess = { api_key = { scopes = [\"w\"] } }",
         ),
     ];

@@ -48,6 +48,51 @@ fn server() {
 }
 
 #[test]
+fn sign_in() {
+    for (text, code, path) in [
+        ("", "fail_open", "sign_in[0]"),
+        ("acr = \"aal1\"", "fail_open", "sign_in[0]"),
+        ("acr = \"aal4\"", "value", "sign_in[0].acr"),
+        ("acr = \"phr\"\nfactors = [\"totp\"]", "conflict", "sign_in[0]"),
+        ("acr = \"aal1\"\nfactors = [\"totp\"]", "conflict", "sign_in[0]"),
+        ("factors = []", "value", "sign_in[0].factors"),
+        ("factors = [\"recovery\"]", "value", "sign_in[0].factors[0]"),
+        ("acr = \"aal2\"\ngroups = []", "value", "sign_in[0].groups"),
+        ("acr = \"aal2\"\ngroups = [\"a b\"]", "value", "sign_in[0].groups[0]"),
+        ("acr = \"aal2\"\nclients = [\"\"]", "value", "sign_in[0].clients[0]"),
+        ("max_age = \"1s\"", "value", "sign_in[0].max_age"),
+        ("max_age = \"10500ms\"", "value", "sign_in[0].max_age"),
+        ("acr = \"aal2\"\nroute = \"x\"", "unknown_key", "sign_in[0].route"),
+        (
+            "acr = \"aal2\"\n[[sign_in]]\nname = \"a\"\nacr = \"phr\"",
+            "duplicate",
+            "sign_in[1].name",
+        ),
+        // What holds together must be met together.
+        (
+            "factors = [\"totp\"]\n[[sign_in]]\nname = \"b\"\nfactors = [\"passkey\"]",
+            "conflict",
+            "sign_in[1]",
+        ),
+        (
+            "factors = [\"totp\"]\n[[sign_in]]\nname = \"b\"\ngroups = [\"x\"]\nacr = \"phr\"",
+            "conflict",
+            "sign_in[1]",
+        ),
+    ] {
+        check(&with("end", &format!("[[sign_in]]\nname = \"a\"\n{text}")), code, path);
+    }
+    check(&with("end", "[sign_in]\nacr = \"aal2\""), "type", "sign_in");
+    // Other people, or other clients: nobody is caught between.
+    let apart = "[[sign_in]]\nname = \"a\"\ngroups = [\"x\"]\nfactors = [\"totp\"]\n\
+                 [[sign_in]]\nname = \"b\"\ngroups = [\"y\"]\nfactors = [\"passkey\"]";
+    assert_eq!(sound(&with("end", apart)).sign_in.len(), 2);
+    // All mistakes at once.
+    let both = "[[sign_in]]\nacr = \"aal9\"\nfactors = [\"sms\"]";
+    assert_eq!(report(&with("end", both)).problems.len(), 3);
+}
+
+#[test]
 fn mail() {
     let sound = "server = \"smtps://m.example\"\nfrom = \"g@example.com\"\n";
     for half in ["server = \"smtps://m.example\"", "from = \"g@example.com\""] {
