@@ -38,6 +38,10 @@ pub struct Credential {
     pub not_before: Option<UnixMs>,
     /// When it stops being valid; none for a key without expiry.
     pub expires_at: Option<UnixMs>,
+    /// How strongly the person signed in (`acr`), if it says so and the word is at most [`crate::mfa::ACR_BYTES`] long.
+    pub acr: Option<Box<str>>,
+    /// When the person signed in (`auth_time`), if it says so.
+    pub authenticated_at: Option<UnixMs>,
     /// Routes that a key is limited to; empty: all.
     pub routes: Vec<Box<str>>,
 }

@@ -2,8 +2,9 @@
 
 use crate::credential::Credential;
 use crate::denial::Denial;
+use crate::mfa::{Asked, Mfa};
 use crate::policy::{ClaimRule, Expr, JwtRule};
-use base::{Code, Phase, Scheme, code};
+use base::{Code, Phase, Scheme, UnixMs, code};
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -20,15 +21,27 @@ enum Miss {
     Claim,
     /// The right one, without a scope.
     Scope,
+    /// All that was asked, but for how the person signed in.
+    StepUp,
 }
 
 #[derive(Debug)]
 struct Missed {
     miss: Miss,
     detail: String,
+    asked: Option<Box<Asked>>,
 }
 
-/// Evaluates `expr`. On success the credentials that carried it, first the one that names the principal.
+/// What an expression is met by.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// The credentials, first the one that names the principal.
+    pub credentials: Vec<Arc<Credential>>,
+    /// The last moment at which the person's sign-in is fresh enough, if it ends.
+    pub until: Option<UnixMs>,
+}
+
+/// Evaluates `expr` at `now`.
 ///
 /// # Errors
 /// The nearest miss, as a denial.
@@ -36,18 +49,21 @@ pub fn evaluate(
     expr: &Expr,
     credentials: &[Arc<Credential>],
     scopes: Option<&Arc<str>>,
-) -> Result<Vec<Arc<Credential>>, Denial> {
-    judge(expr, credentials).map_err(|missed| {
+    now: UnixMs,
+) -> Result<Carried, Denial> {
+    judge(expr, credentials, now).map_err(|missed| {
         let code = match missed.miss {
             Miss::NoCredential if credentials.is_empty() => code::CREDENTIAL_MISSING,
             Miss::NoCredential => code::CREDENTIAL_WRONG_KIND,
             Miss::WrongParty => code::TOKEN_WRONG_AUDIENCE,
             Miss::Claim => code::CLAIM_MISMATCH,
             Miss::Scope => code::SCOPE_MISSING,
+            Miss::StepUp => code::STEP_UP_REQUIRED,
         };
         let phase = phase_of(&code);
         let mut denial = Denial::new(code, phase).detail(missed.detail);
         denial.scopes = scopes.cloned();
+        denial.step_up = missed.asked;
         denial
     })
 }
@@ -76,13 +92,13 @@ fn phase_of(code: &Code) -> Phase {
     }
 }
 
-fn judge(expr: &Expr, credentials: &[Arc<Credential>]) -> Result<Vec<Arc<Credential>>, Missed> {
+fn judge(expr: &Expr, credentials: &[Arc<Credential>], now: UnixMs) -> Result<Carried, Missed> {
     match expr {
-        Expr::Public => Ok(Vec::new()),
+        Expr::Public => Ok(Carried::default()),
         Expr::Any(alternatives) => {
             let mut nearest: Option<Missed> = None;
             for alternative in alternatives {
-                match judge(alternative, credentials) {
+                match judge(alternative, credentials, now) {
                     Ok(carried) => return Ok(carried),
                     Err(missed) => {
                         if nearest.as_ref().is_none_or(|best| missed.miss > best.miss) {
@@ -94,39 +110,44 @@ fn judge(expr: &Expr, credentials: &[Arc<Credential>]) -> Result<Vec<Arc<Credent
             // INVARIANT: an empty `any` lets nobody through.
             Err(nearest.unwrap_or_else(|| missed(Miss::NoCredential, "no alternative".to_owned())))
         }
-        Expr::All(parts) => {
-            if parts.is_empty() {
-                // INVARIANT: an empty `all` lets nobody through; it is a mistake, not an open door.
-                return Err(missed(Miss::NoCredential, "no condition".to_owned()));
-            }
-            let mut carried: Vec<Arc<Credential>> = Vec::new();
-            for part in parts {
-                for credential in judge(part, credentials)? {
-                    if !carried.iter().any(|had| Arc::ptr_eq(had, &credential)) {
-                        carried.push(credential);
-                    }
-                }
-            }
-            Ok(carried)
-        }
-        Expr::Jwt(rule) => leaf(credentials, |credential| jwt(rule, credential)),
+        Expr::All(parts) => all(parts, credentials, now),
+        Expr::Jwt(rule) => leaf(credentials, |credential| jwt(rule, credential, now)),
         Expr::ApiKey(rule) => leaf(credentials, |credential| {
             if credential.scheme != Scheme::ApiKey {
                 return Err(missed(Miss::NoCredential, "an API key is needed".to_owned()));
             }
-            scopes(&rule.scopes, credential)
+            scopes(&rule.scopes, credential)?;
+            sign_in(rule.mfa.as_ref(), credential, now)
         }),
     }
 }
 
+fn all(parts: &[Expr], credentials: &[Arc<Credential>], now: UnixMs) -> Result<Carried, Missed> {
+    if parts.is_empty() {
+        // INVARIANT: an empty `all` lets nobody through; it is a mistake, not an open door.
+        return Err(missed(Miss::NoCredential, "no condition".to_owned()));
+    }
+    let mut carried = Carried::default();
+    for part in parts {
+        let more = judge(part, credentials, now)?;
+        for credential in more.credentials {
+            if !carried.credentials.iter().any(|had| Arc::ptr_eq(had, &credential)) {
+                carried.credentials.push(credential);
+            }
+        }
+        carried.until = carried.until.into_iter().chain(more.until).min();
+    }
+    Ok(carried)
+}
+
 fn leaf(
     credentials: &[Arc<Credential>],
-    rule: impl Fn(&Credential) -> Result<(), Missed>,
-) -> Result<Vec<Arc<Credential>>, Missed> {
+    rule: impl Fn(&Credential) -> Result<Option<UnixMs>, Missed>,
+) -> Result<Carried, Missed> {
     let mut nearest = missed(Miss::NoCredential, "no credential".to_owned());
     for credential in credentials {
         match rule(credential) {
-            Ok(()) => return Ok(vec![credential.clone()]),
+            Ok(until) => return Ok(Carried { credentials: vec![credential.clone()], until }),
             Err(missed) if missed.miss >= nearest.miss => nearest = missed,
             Err(_) => {}
         }
@@ -134,7 +155,7 @@ fn leaf(
     Err(nearest)
 }
 
-fn jwt(rule: &JwtRule, credential: &Credential) -> Result<(), Missed> {
+fn jwt(rule: &JwtRule, credential: &Credential, now: UnixMs) -> Result<Option<UnixMs>, Missed> {
     if !matches!(credential.scheme, Scheme::Jwt | Scheme::Opaque) {
         return Err(missed(Miss::NoCredential, "a token is needed".to_owned()));
     }
@@ -157,7 +178,21 @@ fn jwt(rule: &JwtRule, credential: &Credential) -> Result<(), Missed> {
             ));
         }
     }
-    scopes(&rule.scopes, credential)
+    scopes(&rule.scopes, credential)?;
+    sign_in(rule.mfa.as_ref(), credential, now)
+}
+
+/// RFC 9470 §3. The last condition: who is told to sign in again passes once that is done.
+fn sign_in(
+    mfa: Option<&Mfa>,
+    credential: &Credential,
+    now: UnixMs,
+) -> Result<Option<UnixMs>, Missed> {
+    let Some(mfa) = mfa else { return Ok(None) };
+    mfa.judge(credential, now).map_err(|detail| Missed {
+        asked: Some(Box::new(mfa.asked())),
+        ..missed(Miss::StepUp, detail)
+    })
 }
 
 fn scopes(wanted: &protocol::oauth::ScopeSet, credential: &Credential) -> Result<(), Missed> {
@@ -176,5 +211,5 @@ fn claim_holds(rule: &ClaimRule, credential: &Credential) -> bool {
 }
 
 fn missed(miss: Miss, detail: String) -> Missed {
-    Missed { miss, detail }
+    Missed { miss, detail, asked: None }
 }

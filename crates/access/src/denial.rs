@@ -1,6 +1,7 @@
 //! Why a request does not pass.
 
 use crate::credential::Credential;
+use crate::mfa::Asked;
 use base::{Code, Phase};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct Denial {
     pub who: Option<Arc<Credential>>,
     /// The scopes that the route asks for, for the challenge of a 403 (RFC 6750 §3.1).
     pub scopes: Option<Arc<str>>,
+    /// How the person must sign in again, for the challenge of RFC 9470 §3.
+    pub step_up: Option<Box<Asked>>,
     /// For 429 and 503: when to come back.
     pub retry_after: Option<Duration>,
 }
@@ -26,7 +29,15 @@ pub struct Denial {
 impl Denial {
     /// A refusal with nothing to add.
     pub fn new(code: Code, phase: Phase) -> Self {
-        Self { code, phase, detail: None, who: None, scopes: None, retry_after: None }
+        Self {
+            code,
+            phase,
+            detail: None,
+            who: None,
+            scopes: None,
+            step_up: None,
+            retry_after: None,
+        }
     }
 
     /// With a detail for the record.

@@ -2,7 +2,7 @@
 //! here can one be made: the gateway cannot forward without it.
 
 use crate::credential::Credential;
-use crate::decide;
+use crate::decide::{self, Carried};
 use crate::denial::Denial;
 use crate::iplist::Verdict;
 use crate::limit::{By, Counters, LimitKey, Spend};
@@ -58,7 +58,7 @@ pub struct Authenticated<A> {
 #[derive(Debug)]
 pub struct Decided<A> {
     routed: Routed<A>,
-    carried: Vec<Arc<Credential>>,
+    carried: Carried,
     proof: Option<Proof>,
 }
 
@@ -68,7 +68,7 @@ pub struct Decided<A> {
 #[derive(Debug)]
 pub struct Permit<A> {
     route: Arc<Route<A>>,
-    carried: Vec<Arc<Credential>>,
+    carried: Carried,
     would_deny: WouldDeny,
 }
 
@@ -80,12 +80,17 @@ impl<A> Permit<A> {
 
     /// Who calls; none on a public route.
     pub fn principal(&self) -> Option<&Arc<Credential>> {
-        self.carried.first()
+        self.carried.credentials.first()
     }
 
     /// All credentials that carried the decision.
     pub fn credentials(&self) -> &[Arc<Credential>] {
-        &self.carried
+        &self.carried.credentials
+    }
+
+    /// The last moment at which the person's sign-in is as fresh as the route asks, if it asks.
+    pub fn until(&self) -> Option<UnixMs> {
+        self.carried.until
     }
 
     /// Rules in shadow that would have refused.
@@ -218,7 +223,7 @@ impl<A> Judge<'_, A> {
         }
     }
 
-    /// Phase Decide: scopes, claims, address lists. Pure.
+    /// Phase Decide: scopes, claims, step-up, address lists. Pure.
     ///
     /// # Errors
     /// When a condition does not hold.
@@ -229,12 +234,18 @@ impl<A> Judge<'_, A> {
     ) -> Result<Decided<A>, Denial> {
         let Authenticated { mut routed, found: Found { credentials, proof } } = authenticated;
         let route = &routed.route;
-        let carried = decide::evaluate(&route.access, &credentials, route.scopes_text.as_ref())
+        let scopes = route.scopes_text.as_ref();
+        let carried = decide::evaluate(&route.access, &credentials, scopes, self.now)
             .map_err(|denial| denial.of(credentials.first()))?;
         if let Err(denial) = self.lists(route, ip) {
             if !route.shadow.ip {
-                return Err(denial.of(carried.first()));
+                return Err(denial.of(carried.credentials.first()));
             }
+            routed.would_deny.push(denial.code);
+        }
+        if let Some(shadowed) = &routed.route.shadowed
+            && let Err(denial) = decide::evaluate(shadowed, &credentials, None, self.now)
+        {
             routed.would_deny.push(denial.code);
         }
         Ok(Decided { routed, carried, proof })
@@ -283,12 +294,13 @@ impl<A> Judge<'_, A> {
         let Routed { route, mut would_deny } = routed;
         // WHY: looked at before the limits and taken after: who sends another's proof again uses up none of his
         // limit, and who is over his limit fills no table.
-        self.unused(&route, &carried, proof.as_ref())?;
+        let who = &carried.credentials;
+        self.unused(&route, who, proof.as_ref())?;
         for (number, rate) in route.rates.iter().enumerate() {
             if rate.by != By::Principal {
                 continue;
             }
-            let key = match carried.first() {
+            let key = match who.first() {
                 Some(who) => {
                     let (scheme, issuer, subject) = who.principal_key();
                     LimitKey::principal(&route.name, number, (scheme, issuer, subject))
@@ -300,11 +312,11 @@ impl<A> Judge<'_, A> {
                 if route.shadow.rate {
                     would_deny.push(code::RATE_EXCEEDED);
                 } else {
-                    return Err(exceeded(Phase::Spend, number, retry_after).of(carried.first()));
+                    return Err(exceeded(Phase::Spend, number, retry_after).of(who.first()));
                 }
             }
         }
-        self.use_up(&route, &carried, proof.as_ref())?;
+        self.use_up(&route, who, proof.as_ref())?;
         Ok(Permit { route, carried, would_deny })
     }
 

@@ -19,6 +19,7 @@ pub mod issuer;
 pub mod judge;
 pub mod limit;
 pub mod live;
+pub mod mfa;
 pub mod path;
 pub mod policy;
 pub mod proxy_protocol;

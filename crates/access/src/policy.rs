@@ -2,6 +2,7 @@
 
 use crate::issuer::Issuer;
 use crate::limit::Rate;
+use crate::mfa::Mfa;
 use crate::resource::Resources;
 use crate::table::RouteTable;
 use protocol::oauth::ScopeSet;
@@ -33,6 +34,8 @@ pub struct JwtRule {
     pub audiences: Vec<Box<str>>,
     /// All of these claims.
     pub claims: Vec<ClaimRule>,
+    /// How the person must have signed in.
+    pub mfa: Option<Mfa>,
 }
 
 /// A claim must be one of the values, or an array that holds one of them.
@@ -49,6 +52,8 @@ pub struct ClaimRule {
 pub struct ApiKeyRule {
     /// All of these scopes.
     pub scopes: ScopeSet,
+    /// What the route asks of everybody's sign-in, and no key can meet.
+    pub mfa: Option<Mfa>,
 }
 
 /// One route, with what the gateway does for it (`A`), which this crate does not look at.
@@ -56,8 +61,10 @@ pub struct ApiKeyRule {
 pub struct Route<A> {
     /// Its name.
     pub name: Arc<str>,
-    /// Who may call.
+    /// Who may call; with what the route asks of everybody's sign-in, unless that is in shadow.
     pub access: Expr,
+    /// The same with what is in shadow, where the route's `mfa` is.
+    pub shadowed: Option<Expr>,
     /// The address lists, by their place in the live tables; empty: no rule. Any of them.
     pub lists: Vec<usize>,
     /// Limits by address and by route (phase Limit), and by principal (phase Spend).
@@ -79,6 +86,31 @@ pub struct Shadow {
     pub rate: bool,
     /// The route's address lists.
     pub ip: bool,
+}
+
+impl Expr {
+    /// The same, with what `mfa` says of an issuer (`None`: of what has none) asked beside, at every leaf.
+    ///
+    /// INVARIANT: nobody passes who did not pass before, and nobody who does not meet it.
+    #[must_use]
+    pub fn bound_by(&self, mfa: &impl Fn(Option<&str>) -> Mfa) -> Self {
+        let both = |own: &Option<Mfa>, asked: Mfa| {
+            Some(own.as_ref().map_or_else(|| asked.clone(), |own| own.and(&asked)))
+        };
+        let each = |inner: &[Self]| inner.iter().map(|expr| expr.bound_by(mfa)).collect();
+        match self {
+            // Where nobody is asked who they are, nobody can show how they signed in.
+            Self::Public => Self::Any(Vec::new()),
+            Self::Any(inner) => Self::Any(each(inner)),
+            Self::All(inner) => Self::All(each(inner)),
+            Self::Jwt(rule) => {
+                Self::Jwt(JwtRule { mfa: both(&rule.mfa, mfa(Some(&rule.issuer))), ..rule.clone() })
+            }
+            Self::ApiKey(rule) => {
+                Self::ApiKey(ApiKeyRule { mfa: both(&rule.mfa, mfa(None)), ..rule.clone() })
+            }
+        }
+    }
 }
 
 impl<A> Route<A> {

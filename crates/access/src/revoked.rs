@@ -173,6 +173,8 @@ mod tests {
             issued_at: Some(UnixMs(10_000)),
             not_before: None,
             expires_at: None,
+            acr: None,
+            authenticated_at: None,
             routes: Vec::new(),
         }
     }

@@ -99,7 +99,8 @@ pub(crate) async fn forward(
     if first && open.draft.decision_first().await.is_err() {
         return open.refuse(Denial::new(code::LEDGER_UNAVAILABLE, Phase::Record)).await;
     }
-    let live = connection.shard.live.enter(forward.permit.credentials().to_vec());
+    let permit = &forward.permit;
+    let live = connection.shard.live.enter(permit.credentials().to_vec(), permit.until());
     let upstream = forward.permit.route().act.upstream.clone();
     let assertion = if upstream.settings.assertion {
         match connection.shard.assertions.sign(connection, &forward, &head) {

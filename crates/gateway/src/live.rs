@@ -2,7 +2,7 @@
 
 use access::credential::Credential;
 use access::live::{Standing, still_good};
-use base::Code;
+use base::{Code, UnixMs, code};
 use slab::Slab;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,6 +17,8 @@ pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 struct Entry {
     credentials: Vec<Arc<Credential>>,
+    /// The last moment at which the sign-in is fresh enough for the route.
+    until: Option<UnixMs>,
     cut: Option<Code>,
     /// When the exchange is to be woken because it waits for an upstream's answer.
     deadline: Option<Instant>,
@@ -35,9 +37,10 @@ pub(crate) struct Live {
 }
 
 impl LiveIndex {
-    pub(crate) fn enter(&self, credentials: Vec<Arc<Credential>>) -> Live {
+    pub(crate) fn enter(&self, credentials: Vec<Arc<Credential>>, until: Option<UnixMs>) -> Live {
         let key = self.0.borrow_mut().insert(Entry {
             credentials,
+            until,
             cut: None,
             deadline: None,
             waker: None,
@@ -65,7 +68,9 @@ impl LiveIndex {
                     waker.wake();
                 }
             }
+            let stale = entry.until.is_some_and(|until| standing.now > until);
             let verdict = entry.credentials.iter().find_map(|it| still_good(it, standing).err());
+            let verdict = verdict.or(stale.then_some(code::STEP_UP_REQUIRED));
             if let Some(code) = verdict {
                 entry.cut = Some(code);
                 if let Some(waker) = entry.waker.take() {

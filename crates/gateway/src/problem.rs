@@ -94,6 +94,10 @@ fn challenges(denial: &Denial, told: Told<'_>) -> impl Iterator<Item = Challenge
         401 if proof && ![code::DPOP_WRONG_KEY, code::DPOP_NOT_BOUND].contains(&denial.code) => {
             (Some(ChallengeError::InvalidDpopProof), true, true)
         }
+        // RFC 9470 §3
+        401 if denial.code == code::STEP_UP_REQUIRED => {
+            (Some(ChallengeError::InsufficientUserAuthentication), true, true)
+        }
         401 => (Some(ChallengeError::InvalidToken), true, true),
         403 if denial.code == code::SCOPE_MISSING => {
             (Some(ChallengeError::InsufficientScope), !dpop, dpop)
@@ -109,6 +113,7 @@ fn challenges(denial: &Denial, told: Told<'_>) -> impl Iterator<Item = Challenge
         if let Some(error) = error.filter(|_| used) {
             let title = denial.code.info().map_or("", |info| info.title);
             challenge = challenge.error(error).description(title);
+            challenge = step_up(challenge, denial);
         }
         challenge = challenge.scope(denial.scopes.as_deref().unwrap_or_default());
         // RFC 9728 §5.1
@@ -122,4 +127,16 @@ fn challenges(denial: &Denial, told: Told<'_>) -> impl Iterator<Item = Challenge
     let first = bearer.then(|| fill(realm(), !dpop));
     let second = (bound && tokens).then(|| fill(algorithms(), dpop));
     first.into_iter().chain(second)
+}
+
+/// RFC 9470 §3: what the person must do to pass.
+fn step_up(mut challenge: Challenge, denial: &Denial) -> Challenge {
+    let Some(asked) = &denial.step_up else { return challenge };
+    if let Some(acr) = &asked.acr {
+        challenge = challenge.acr_values(acr);
+    }
+    match asked.max_age {
+        Some(age) => challenge.max_age(age.as_secs()),
+        None => challenge,
+    }
 }

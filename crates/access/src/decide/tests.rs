@@ -3,17 +3,30 @@
 
 use super::{evaluate, scopes_of};
 use crate::credential::Credential;
+use crate::mfa::{Acr, Mfa};
 use crate::policy::{ApiKeyRule, ClaimRule, Expr, JwtRule};
-use base::Scheme;
+use base::{Scheme, UnixMs};
 use proptest::prelude::*;
 use protocol::oauth::ScopeSet;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 const SCOPES: [&str; 3] = ["read", "write", "admin"];
 const ISSUERS: [&str; 2] = ["corp", "partner"];
 const AUDIENCES: [&str; 2] = ["orders", "billing"];
+const NOW: UnixMs = UnixMs(1_000_000_000);
+const WORDS: [&str; 4] = ["aal1", "aal2", "phr", "gold"];
+
+fn mfa() -> impl Strategy<Value = Mfa> {
+    let acr = prop::option::of(prop::sample::select(WORDS.to_vec()));
+    let max_age = prop::option::of(prop::sample::select(vec![60_u64, 300, 900]));
+    (acr, max_age).prop_map(|(acr, max_age)| Mfa {
+        acr: acr.map(|word| Acr::own(word).unwrap_or_else(|| Acr::exact(word))),
+        max_age: max_age.map(Duration::from_secs),
+    })
+}
 
 fn scopes() -> impl Strategy<Value = ScopeSet> {
     prop::sample::subsequence(SCOPES.to_vec(), 0..=2)
@@ -27,8 +40,9 @@ fn claim_value() -> impl Strategy<Value = Value> {
 fn jwt_rule() -> impl Strategy<Value = JwtRule> {
     let audiences = prop::sample::subsequence(AUDIENCES.to_vec(), 0..=1);
     let claims = prop::collection::vec(prop::collection::vec(claim_value(), 1..3), 0..2);
-    (prop::sample::select(ISSUERS.to_vec()), scopes(), audiences, claims).prop_map(
-        |(issuer, scopes, audiences, claims)| JwtRule {
+    (prop::sample::select(ISSUERS.to_vec()), scopes(), audiences, claims, prop::option::of(mfa()))
+        .prop_map(|(issuer, scopes, audiences, claims, mfa)| JwtRule {
+            mfa,
             issuer: issuer.into(),
             scopes,
             audiences: audiences.into_iter().map(Into::into).collect(),
@@ -36,14 +50,13 @@ fn jwt_rule() -> impl Strategy<Value = JwtRule> {
                 .into_iter()
                 .map(|values| ClaimRule { name: "team".into(), values })
                 .collect(),
-        },
-    )
+        })
 }
 
 fn leaf() -> impl Strategy<Value = Expr> {
     prop_oneof![
         8 => jwt_rule().prop_map(Expr::Jwt),
-        5 => scopes().prop_map(|scopes| Expr::ApiKey(ApiKeyRule { scopes })),
+        5 => scopes().prop_map(|scopes| Expr::ApiKey(ApiKeyRule { scopes, mfa: None })),
         1 => Just(Expr::Public),
     ]
 }
@@ -65,15 +78,21 @@ fn credential() -> impl Strategy<Value = Arc<Credential>> {
         prop::collection::vec(claim_value(), 0..3).prop_map(|values| Some(Value::Array(values))),
     ];
     let audiences = prop::sample::subsequence(AUDIENCES.to_vec(), 0..=2);
-    (scheme, prop::sample::select(ISSUERS.to_vec()), scopes(), audiences, team).prop_map(
-        |(scheme, issuer, scopes, audiences, team)| {
+    let signed_in = (
+        prop::option::of(prop::sample::select(WORDS.to_vec())),
+        prop::option::of(prop::sample::select(vec![-100_i64, 0, 30, 200, 500, 5_000])),
+        prop::option::of(prop::sample::select(vec!["alice", "app"])),
+    );
+    let parts = (scheme, prop::sample::select(ISSUERS.to_vec()), scopes(), audiences, team);
+    (parts, signed_in).prop_map(
+        |((scheme, issuer, scopes, audiences, team), (acr, age, client))| {
             let mut claims = serde_json::Map::new();
             claims.extend(team.map(|team| ("team".to_owned(), team)));
             Arc::new(Credential {
                 scheme,
                 issuer: (scheme != Scheme::ApiKey).then(|| issuer.into()),
                 subject: "alice".into(),
-                client_id: None,
+                client_id: client.map(Into::into),
                 id: "id".into(),
                 id_is_jti: false,
                 scopes,
@@ -82,6 +101,8 @@ fn credential() -> impl Strategy<Value = Arc<Credential>> {
                 issued_at: None,
                 not_before: None,
                 expires_at: None,
+                acr: acr.map(Into::into),
+                authenticated_at: age.map(|age| UnixMs(NOW.0 - age * 1_000)),
                 routes: Vec::new(),
                 grant: None,
                 key: None,
@@ -94,6 +115,21 @@ fn credentials() -> impl Strategy<Value = Vec<Arc<Credential>>> {
     prop::collection::vec(credential(), 0..3)
 }
 
+/// Whether the person signed in as asked, as one would say it.
+fn signed_in(asked: Option<&Mfa>, held: &Credential) -> bool {
+    let Some(asked) = asked else { return true };
+    let Some(at) = held.authenticated_at else { return false };
+    let age = NOW.0 - at.0;
+    held.scheme != Scheme::ApiKey
+        && held.client_id.as_deref() != Some("alice")
+        && age >= -30_000
+        && asked.max_age.is_none_or(|most| age <= i64::try_from(most.as_millis()).unwrap())
+        && asked
+            .acr
+            .as_ref()
+            .is_none_or(|acr| held.acr.as_ref().is_some_and(|it| acr.is_met_by(it)))
+}
+
 /// The meaning of an expression, as one would say it.
 fn model(expr: &Expr, credentials: &[Arc<Credential>]) -> bool {
     match expr {
@@ -101,11 +137,14 @@ fn model(expr: &Expr, credentials: &[Arc<Credential>]) -> bool {
         Expr::Any(inner) => inner.iter().any(|expr| model(expr, credentials)),
         Expr::All(inner) => !inner.is_empty() && inner.iter().all(|expr| model(expr, credentials)),
         Expr::ApiKey(rule) => credentials.iter().any(|held| {
-            held.scheme == Scheme::ApiKey && rule.scopes.iter().all(|s| held.scopes.contains(s))
+            held.scheme == Scheme::ApiKey
+                && rule.scopes.iter().all(|s| held.scopes.contains(s))
+                && signed_in(rule.mfa.as_ref(), held)
         }),
         Expr::Jwt(rule) => credentials.iter().any(|held| {
             held.scheme != Scheme::ApiKey
                 && held.issuer.as_ref() == Some(&rule.issuer)
+                && signed_in(rule.mfa.as_ref(), held)
                 && rule.scopes.iter().all(|scope| held.scopes.contains(scope))
                 && (rule.audiences.is_empty()
                     || rule.audiences.iter().any(|aud| held.audiences.contains(aud)))
@@ -119,7 +158,7 @@ fn model(expr: &Expr, credentials: &[Arc<Credential>]) -> bool {
 }
 
 fn passes(expr: &Expr, credentials: &[Arc<Credential>]) -> bool {
-    evaluate(expr, credentials, None).is_ok()
+    evaluate(expr, credentials, None, NOW).is_ok()
 }
 
 /// How a rule somewhere inside an expression is made stricter.
@@ -129,6 +168,8 @@ enum Stricter {
     Beside(Expr),
     /// A further scope on it, where it is a leaf.
     Scope(&'static str),
+    /// A sign-in that it must show as well.
+    SignIn(Mfa),
     /// A claim that it must hold as well, where it is a leaf.
     Claim(Value),
     /// One alternative less, where it has several.
@@ -140,6 +181,7 @@ fn stricter() -> impl Strategy<Value = Stricter> {
         leaf().prop_map(Stricter::Beside),
         prop::sample::select(SCOPES.to_vec()).prop_map(Stricter::Scope),
         claim_value().prop_map(Stricter::Claim),
+        mfa().prop_map(Stricter::SignIn),
         Just(Stricter::Fewer),
     ]
 }
@@ -173,7 +215,7 @@ fn tighten_here(expr: &Expr, how: &Stricter) -> Expr {
             Expr::Jwt(JwtRule { scopes: more(&rule.scopes, scope), ..rule.clone() })
         }
         (Stricter::Scope(scope), Expr::ApiKey(rule)) => {
-            Expr::ApiKey(ApiKeyRule { scopes: more(&rule.scopes, scope) })
+            Expr::ApiKey(ApiKeyRule { scopes: more(&rule.scopes, scope), ..rule.clone() })
         }
         (Stricter::Claim(value), Expr::Jwt(rule)) => {
             let mut rule = rule.clone();
@@ -181,6 +223,7 @@ fn tighten_here(expr: &Expr, how: &Stricter) -> Expr {
             Expr::Jwt(rule)
         }
         (Stricter::Fewer, Expr::Any(inner)) => Expr::Any(inner.iter().skip(1).cloned().collect()),
+        (Stricter::SignIn(mfa), here) => here.bound_by(&|_| mfa.clone()),
         (Stricter::Beside(other), here) => Expr::All(vec![here.clone(), other.clone()]),
         (_, here) => here.clone(),
     }
@@ -255,7 +298,8 @@ proptest! {
     /// matter, and of what is named always does.
     #[test]
     fn what_carried_the_decision_suffices(expr in expr(), credentials in credentials()) {
-        if let Ok(carried) = evaluate(&expr, &credentials, None) {
+        if let Ok(carried) = evaluate(&expr, &credentials, None, NOW) {
+            let carried = carried.credentials;
             prop_assert!(carried.iter().all(|one| credentials.iter().any(|had| Arc::ptr_eq(one, had))));
             prop_assert!(passes(&expr, &carried));
         }
@@ -265,12 +309,55 @@ proptest! {
     #[test]
     fn a_refusal_is_the_callers(expr in expr(), credentials in credentials()) {
         let asked = scopes_of(&expr).join(" ");
-        if let Err(denial) = evaluate(&expr, &credentials, Some(&asked.as_str().into())) {
+        if let Err(denial) = evaluate(&expr, &credentials, Some(&asked.as_str().into()), NOW) {
             prop_assert!(matches!(denial.code.status(), 401 | 403), "{:?}", denial);
             let named: BTreeSet<&str> = denial.scopes.as_deref().unwrap_or_default().split(' ').collect();
             prop_assert!(named.iter().all(|scope| scope.is_empty() || SCOPES.contains(scope)));
+            // RFC 9470 §3: the challenge says what is asked, and only there.
+            let step_up = denial.code == base::code::STEP_UP_REQUIRED;
+            prop_assert_eq!(denial.step_up.is_some(), step_up);
             // RFC 6750 §3.1: no credential at all is told apart from one that does not do.
             prop_assert!(!credentials.is_empty() || denial.code == base::code::CREDENTIAL_MISSING);
         }
+    }
+    /// What the route asks of everybody holds for every alternative; keys never pass, and neither does nobody.
+    #[test]
+    fn a_routes_own_mfa_binds_every_alternative(
+        expr in expr(),
+        asked in mfa(),
+        credentials in credentials(),
+    ) {
+        let bound = expr.bound_by(&|_| asked.clone());
+        prop_assert!(!passes(&bound, &[]));
+        if let Ok(carried) = evaluate(&bound, &credentials, None, NOW) {
+            prop_assert!(passes(&expr, &credentials));
+            prop_assert!(!carried.credentials.is_empty());
+            for it in &carried.credentials {
+                prop_assert!(it.scheme != Scheme::ApiKey && signed_in(Some(&asked), it));
+            }
+        }
+    }
+
+    /// Who passes now passes until the moment that is said, and not after it.
+    #[test]
+    fn rfc9470_s3_freshness_ends_when_it_says(expr in expr(), credentials in credentials()) {
+        let Ok(carried) = evaluate(&expr, &credentials, None, NOW) else { return Ok(()) };
+        if let Some(until) = carried.until {
+            let carried = carried.credentials;
+            prop_assert!(until >= NOW);
+            prop_assert!(evaluate(&expr, &carried, None, until).is_ok());
+            let after = evaluate(&expr, &carried, None, UnixMs(until.0 + 1));
+            // Another alternative may still be met; its end is another.
+            prop_assert!(after.is_err() || (has_any(&expr) && after.is_ok_and(|it| it.until != Some(until))));
+        }
+    }
+}
+
+/// Whether several alternatives could meet it, each with an end of its own.
+fn has_any(expr: &Expr) -> bool {
+    match expr {
+        Expr::Any(_) => true,
+        Expr::All(inner) => inner.iter().any(has_any),
+        _ => false,
     }
 }

@@ -65,6 +65,8 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, text: &str) -> Outcome {
         issued_at: None,
         not_before: None,
         expires_at: stored.expires_at,
+        acr: None,
+        authenticated_at: None,
         routes: Vec::new(),
         grant: None,
         key: None,

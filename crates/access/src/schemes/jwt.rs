@@ -4,6 +4,7 @@ use super::{Context, Lookup, Outcome, reject, reject_known, reject_with};
 use crate::credential::Credential;
 use crate::issuer::{Issuer, KeySource};
 use crate::live::still_good;
+use crate::mfa::ACR_BYTES;
 use crate::verified::Verified;
 use base::{Code, Scheme, code, limits};
 use protocol::jws::Compact;
@@ -169,6 +170,8 @@ pub(crate) fn credential(
         not_before: claims.not_before,
         expires_at: claims.expires_at,
         claims: rules,
+        acr: claims.acr.filter(|acr| acr.len() <= ACR_BYTES),
+        authenticated_at: claims.authenticated_at,
         routes: Vec::new(),
         grant,
         key,

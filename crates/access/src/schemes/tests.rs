@@ -55,18 +55,20 @@ fn issuer(name: &str, source: KeySource, key: &SigningKey) -> Arc<Issuer> {
 
 fn route(name: &str, issuers: &[&str]) -> Arc<Route<()>> {
     let scopes = || ScopeSet::parse("echo:read").unwrap();
-    let mut any = vec![Expr::ApiKey(ApiKeyRule { scopes: scopes() })];
+    let mut any = vec![Expr::ApiKey(ApiKeyRule { scopes: scopes(), mfa: None })];
     any.extend(issuers.iter().map(|name| {
         Expr::Jwt(JwtRule {
             issuer: (*name).into(),
             scopes: scopes(),
             audiences: vec![RESOURCE.into()],
             claims: Vec::new(),
+            mfa: None,
         })
     }));
     Arc::new(Route {
         name: name.into(),
         access: Expr::Any(any),
+        shadowed: None,
         lists: Vec::new(),
         rates: vec![Rate::new(3, Duration::from_secs(60), By::Principal).unwrap()],
         shadow: Shadow::default(),

@@ -75,6 +75,7 @@ fn route(name: &str, access: Expr, metrics: &Metrics) -> Arc<Route<Act>> {
     Arc::new(Route {
         name: name.into(),
         access,
+        shadowed: None,
         lists: Vec::new(),
         rates: Vec::new(),
         shadow: Shadow::default(),
@@ -113,6 +114,7 @@ fn snapshot(metrics: &Metrics) -> Snapshot<Act> {
         scopes: ScopeSet::default(),
         audiences: Vec::new(),
         claims: Vec::new(),
+        mfa: None,
     });
     let routes = vec![
         route("open", Expr::Public, metrics),

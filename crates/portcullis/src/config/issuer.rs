@@ -1,5 +1,6 @@
 //! `[[issuer]]`: whose tokens are taken.
 
+use super::mfa::read_order;
 use super::problem::ProblemCode;
 use super::reader::{Field, Named, Reader, Section};
 use super::url::WebUrl;
@@ -32,6 +33,8 @@ pub struct Issuer {
     pub keys: KeySource,
     /// `introspection`: how its opaque tokens are asked for.
     pub introspection: Option<Introspection>,
+    /// `acr`: its words for how strongly somebody signed in, the lowest first. Empty: a word is met by itself alone.
+    pub acr: Vec<String>,
 }
 
 /// Token introspection (RFC 7662).
@@ -89,6 +92,7 @@ fn read_issuer(
     let opaque = algorithms.is_some_and(AlgorithmSet::is_empty);
     let discovery = issuer_field.filter(|_| issuer.is_some() && !opaque);
     let keys = read_keys(reader, &mut section, discovery, opaque);
+    let acr = section.read(reader, "acr", read_order).unwrap_or_default();
     section.finish(reader);
     Some(Issuer {
         name,
@@ -97,6 +101,7 @@ fn read_issuer(
         algorithms: algorithms?,
         keys: keys?,
         introspection,
+        acr,
     })
 }
 

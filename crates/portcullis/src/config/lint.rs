@@ -1,6 +1,7 @@
 //! Checks across sections: what only shows when the whole file is known.
 
 use super::Config;
+use super::mfa;
 use super::problem::ProblemCode;
 use super::reader::{At, Reader};
 use super::route::Route;
@@ -31,6 +32,7 @@ pub(super) fn lint(reader: &mut Reader<'_>, config: &Config, places: &Places) {
         plain_forwarding(reader, route, at, upstreams.get(route.upstream.as_str()).copied());
         ambiguous_introspection(reader, route, at, &asking);
         never_asked(reader, config, (route, at));
+        mfa::lint(reader, config, route, at);
     }
     same_requests(reader, config, &places.routes);
     plain_listeners(reader, config, &places.listeners);

@@ -1,6 +1,7 @@
 //! `[[route]]`: which requests go where, and who may make them.
 
 use super::header::{Cors, HeaderRules, read_cors, read_header_rules, read_methods};
+use super::mfa::{Mfa, read_mfa};
 use super::problem::ProblemCode;
 use super::reader::{At, Field, Named, Reader, Section};
 use super::rule::{Access, Rule, read_access};
@@ -63,6 +64,8 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// `forward_credential`: whether the upstream sees the caller's credential. Default false.
     pub forward_credential: bool,
+    /// `mfa`: how everybody must have signed in; binds every alternative of `access`.
+    pub mfa: Option<Mfa>,
     /// `access`: who may use it.
     pub access: Access,
 }
@@ -92,6 +95,8 @@ pub struct Shadow {
     pub rate: bool,
     /// Address lists.
     pub ip: bool,
+    /// The route's own `mfa`; those in alternatives are part of `access`.
+    pub mfa: bool,
 }
 
 /// Reads every `[[route]]`; sections that it refers to were read before.
@@ -140,10 +145,7 @@ fn read_route(
     });
     let forward_credential = section.read(reader, "forward_credential", Reader::boolean);
     let rules = read_rules(reader, &mut section);
-    section.not_available(
-        reader,
-        &[("policy", "policies are not judged"), ("mfa", "there is no step-up")],
-    );
+    section.not_available(reader, &[("policy", "policies are not judged")]);
     section.finish(reader);
     let path = path?;
     let resource = match (resource, listener) {
@@ -170,6 +172,7 @@ fn read_route(
         max_body: max_body.unwrap_or(DEFAULT_MAX_BODY),
         timeout,
         forward_credential: forward_credential.unwrap_or(false),
+        mfa: rules.mfa?,
         access: rules.access?,
     })
 }
@@ -179,6 +182,8 @@ struct Rules {
     ip: Vec<String>,
     rates: Vec<Rate>,
     shadow: Shadow,
+    /// `None` when it cannot be read.
+    mfa: Option<Option<Mfa>>,
     access: Option<Access>,
 }
 
@@ -197,10 +202,15 @@ fn read_rules(reader: &mut Reader<'_>, section: &mut Section<'_>) -> Rules {
     let rates = section
         .read(reader, "rate", |reader, field| read_rates(reader, field, access.as_ref()))
         .unwrap_or_default();
+    let mfa = match section.field("mfa") {
+        Some(field) => read_mfa(reader, &field).map(Some),
+        None => Some(None),
+    };
+    let there =
+        Shadow { rate: !rates.is_empty(), ip: !ip.is_empty(), mfa: !matches!(mfa, Some(None)) };
     let shadow = section.field("shadow");
-    let shadow =
-        shadow.map(|field| read_shadow(reader, &field, (!ip.is_empty(), !rates.is_empty())));
-    Rules { ip, rates, shadow: shadow.unwrap_or_default(), access }
+    let shadow = shadow.map(|field| read_shadow(reader, &field, there));
+    Rules { ip, rates, shadow: shadow.unwrap_or_default(), mfa, access }
 }
 
 /// A value that reads itself and says what is wrong.
@@ -317,7 +327,7 @@ fn read_rate_by(reader: &mut Reader<'_>, field: &Field<'_>, access: Option<&Acce
     Some(by)
 }
 
-fn read_shadow(reader: &mut Reader<'_>, field: &Field<'_>, (ip, rate): (bool, bool)) -> Shadow {
+fn read_shadow(reader: &mut Reader<'_>, field: &Field<'_>, there: Shadow) -> Shadow {
     let words = ["ip", "rate", "policy", "mfa"].map(|word| (word, word));
     let mut shadow = Shadow::default();
     for item in reader.list(field).unwrap_or_default() {
@@ -325,11 +335,15 @@ fn read_shadow(reader: &mut Reader<'_>, field: &Field<'_>, (ip, rate): (bool, bo
         let present = match word {
             "ip" => {
                 shadow.ip = true;
-                ip
+                there.ip
             }
             "rate" => {
                 shadow.rate = true;
-                rate
+                there.rate
+            }
+            "mfa" => {
+                shadow.mfa = true;
+                there.mfa
             }
             _ => {
                 let message = format!("`{word}` is not available yet");

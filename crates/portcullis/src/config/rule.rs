@@ -2,6 +2,7 @@
 //!
 //! Invariant: an expression that was read is never empty at any level, so none is met by nobody's credential.
 
+use super::mfa::{Mfa, read_mfa};
 use super::problem::ProblemCode;
 use super::reader::{Field, Named, Reader, Section};
 use super::text::is_name;
@@ -50,6 +51,8 @@ pub struct JwtRule {
     pub audience: Vec<String>,
     /// `claims`: each of them; sorted by name.
     pub claims: Vec<ClaimRule>,
+    /// `mfa`: how the person must have signed in.
+    pub mfa: Option<Mfa>,
 }
 
 /// What a claim must be.
@@ -182,7 +185,9 @@ fn read_jwt(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<JwtRule> {
         reader.some(field, |reader, item| reader.text(item))
     });
     let claims = table.read(reader, "claims", read_claims).unwrap_or_default();
-    table.not_available(reader, &[("mfa", "there is no step-up")]);
+    let mfa = table.field("mfa");
+    let asks = mfa.is_some();
+    let mfa = mfa.and_then(|field| read_mfa(reader, &field));
     let at = table.at.clone();
     table.finish(reader);
     let scopes = scopes?;
@@ -193,7 +198,11 @@ fn read_jwt(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<JwtRule> {
             format!("every token of {name:?} passes: no scopes and no claims are asked for");
         reader.hinted(ProblemCode::NoScopes, &at, message, "add scopes = [\"…\"]");
     }
-    Some(JwtRule { issuer, scopes, audience: audience.unwrap_or_default(), claims })
+    // INVARIANT: a rule that lost a part is not a rule; it could only be weaker.
+    if asks && mfa.is_none() {
+        return None;
+    }
+    Some(JwtRule { issuer, scopes, audience: audience.unwrap_or_default(), claims, mfa })
 }
 
 /// The scopes of a rule, empty when the key is absent; `None` when it cannot be read.

@@ -57,7 +57,9 @@ pub(super) fn compile(
             path: it.path.clone(),
             methods: it.methods.clone(),
         });
-        routes.push(Arc::new(route(it, upstream.clone(), &lists, metrics)?));
+        let indexes = list_indexes(it, &lists)?;
+        let access = access(it, &config.issuers)?;
+        routes.push(Arc::new(route(it, (indexes, access), act(it, upstream.clone(), metrics))));
     }
     let table = RouteTable::build(&matches)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
@@ -220,32 +222,50 @@ fn ip_list(it: &config::IpList) -> Result<IpList, String> {
     builder.build().map_err(|error| format!("ip_list {}: {error}", it.name))
 }
 
-fn route(
-    it: &config::Route,
-    upstream: Arc<Upstream>,
-    lists: &[(Arc<str>, IpList)],
-    metrics: &Metrics,
-) -> Result<Route<Act>, String> {
-    let mut indexes = Vec::new();
-    for name in &it.ip {
+fn list_indexes(it: &config::Route, lists: &[(Arc<str>, IpList)]) -> Result<Vec<usize>, String> {
+    let index = |name: &String| {
         let index = lists.iter().position(|(list, _)| **list == **name);
-        indexes.push(index.ok_or_else(|| format!("route {}: no ip_list {name}", it.name))?);
-    }
-    let access = match &it.access {
-        config::Access::Public => Expr::Public,
-        config::Access::Rule(rule) => expr(it, rule)?,
+        index.ok_or_else(|| format!("route {}: no ip_list {name}", it.name))
     };
-    let scopes = decide::scopes_of(&access);
-    Ok(Route {
+    it.ip.iter().map(index).collect()
+}
+
+/// Who may call, and the same with the route's own `mfa`, where it has one.
+struct Access {
+    plain: Expr,
+    bound: Option<Expr>,
+}
+
+fn access(it: &config::Route, issuers: &[config::Issuer]) -> Result<Access, String> {
+    let plain = match &it.access {
+        config::Access::Public => Expr::Public,
+        config::Access::Rule(rule) => expr((it, issuers), rule)?,
+    };
+    let bound = it
+        .mfa
+        .as_ref()
+        .map(|asked| plain.bound_by(&|issuer| config::compile_mfa(asked, issuer, issuers)));
+    Ok(Access { plain, bound })
+}
+
+fn route(it: &config::Route, (lists, access): (Vec<usize>, Access), act: Act) -> Route<Act> {
+    let scopes = decide::scopes_of(&access.plain);
+    let (access, shadowed) = match access.bound {
+        Some(bound) if it.shadow.mfa => (access.plain, Some(bound)),
+        Some(bound) => (bound, None),
+        None => (access.plain, None),
+    };
+    Route {
         name: it.name.as_str().into(),
         scopes_text: (!scopes.is_empty()).then(|| scopes.join(" ").into()),
         access,
-        lists: indexes,
+        shadowed,
+        lists,
         rates: it.rates.clone(),
         shadow: policy::Shadow { rate: it.shadow.rate, ip: it.shadow.ip },
         strict: it.audit == config::AuditLevel::Strict,
-        act: act(it, upstream, metrics),
-    })
+        act,
+    }
 }
 
 fn act(it: &config::Route, upstream: Arc<Upstream>, metrics: &Metrics) -> Act {
@@ -288,9 +308,12 @@ fn rules(it: &config::HeaderRules) -> HeaderRules {
     }
 }
 
-fn expr(route: &config::Route, rule: &config::Rule) -> Result<Expr, String> {
+fn expr(
+    (route, issuers): (&config::Route, &[config::Issuer]),
+    rule: &config::Rule,
+) -> Result<Expr, String> {
     let each = |rules: &[config::Rule]| {
-        rules.iter().map(|rule| expr(route, rule)).collect::<Result<_, _>>()
+        rules.iter().map(|rule| expr((route, issuers), rule)).collect::<Result<_, _>>()
     };
     let scopes = |names: &[String]| {
         ScopeSet::of(names.iter().map(String::as_str)).map_err(|error| error.to_string())
@@ -298,7 +321,9 @@ fn expr(route: &config::Route, rule: &config::Rule) -> Result<Expr, String> {
     Ok(match rule {
         config::Rule::Any(rules) => Expr::Any(each(rules)?),
         config::Rule::All(rules) => Expr::All(each(rules)?),
-        config::Rule::ApiKey(key) => Expr::ApiKey(ApiKeyRule { scopes: scopes(&key.scopes)? }),
+        config::Rule::ApiKey(key) => {
+            Expr::ApiKey(ApiKeyRule { scopes: scopes(&key.scopes)?, mfa: None })
+        }
         config::Rule::Jwt(jwt) => Expr::Jwt(JwtRule {
             issuer: jwt.issuer.as_str().into(),
             scopes: scopes(&jwt.scopes)?,
@@ -314,6 +339,7 @@ fn expr(route: &config::Route, rule: &config::Rule) -> Result<Expr, String> {
                     values: claim.any_of.iter().map(value).collect(),
                 })
                 .collect(),
+            mfa: jwt.mfa.as_ref().map(|it| config::compile_mfa(it, Some(&jwt.issuer), issuers)),
         }),
     })
 }

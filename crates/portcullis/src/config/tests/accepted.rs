@@ -61,7 +61,7 @@ any = [
     assert_eq!(route.headers.set[0].0, "x-team");
     assert_eq!(route.headers.remove, ["cookie"]);
     assert_eq!(route.audit, AuditLevel::Strict);
-    assert_eq!(route.shadow, Shadow { rate: true, ip: false });
+    assert_eq!(route.shadow, Shadow { rate: true, ip: false, mfa: false });
     assert_eq!(route.rates[0].burst(), 100);
     let Access::Rule(Rule::Any(rules)) = &route.access else { panic!("{:?}", route.access) };
     let Rule::Jwt(jwt) = &rules[0] else { panic!("{rules:?}") };

@@ -369,7 +369,16 @@ fn route() {
         ("rate = []", "value", "rate"),
         ("audit = \"off\"", "value", "audit"),
         ("policy = [\"x.cedar\"]", "not_available", "policy"),
-        ("mfa = { acr = \"aal2\" }", "not_available", "mfa"),
+        ("mfa = {}", "fail_open", "mfa"),
+        ("mfa = \"aal2\"", "type", "mfa"),
+        ("mfa = { acr = \"\" }", "value", "mfa.acr"),
+        ("mfa = { acr = \"aal1 aal2\" }", "value", "mfa.acr"),
+        ("mfa = { acr = [\"aal2\"] }", "type", "mfa.acr"),
+        ("mfa = { max_age = \"0s\" }", "value", "mfa.max_age"),
+        ("mfa = { max_age = \"9s\" }", "value", "mfa.max_age"),
+        ("mfa = { max_age = 300 }", "type", "mfa.max_age"),
+        ("mfa = { max_age = \"10500ms\" }", "value", "mfa.max_age"),
+        ("shadow = [\"mfa\"]", "no_effect", "shadow[0]"),
         ("shadow = [\"policy\"]", "not_available", "shadow[0]"),
         ("shadow = [\"access\"]", "value", "shadow[0]"),
         ("shadow = [\"ip\"]", "no_effect", "shadow[0]"),
@@ -441,8 +450,13 @@ fn access() {
         ("{ jwt = { issuer = \"crop\", scopes = [\"a\"] } }", "reference", "access.jwt.issuer"),
         (
             "{ jwt = { issuer = \"corp\", scopes = [\"a\"], mfa = {} } }",
-            "not_available",
+            "fail_open",
             "access.jwt.mfa",
+        ),
+        (
+            "{ jwt = { issuer = \"corp\", scopes = [\"a\"], mfa = { amr = [\"otp\"], acr = \"x\" } } }",
+            "unknown_key",
+            "access.jwt.mfa.amr",
         ),
         (
             "{ jwt = { issuer = \"corp\", scopes = [\"a\"], audience = [] } }",
@@ -507,4 +521,52 @@ fn an_opaque_token_is_shown_to_one_issuer_only() {
     );
     let both = "{ any = [{ jwt = { issuer = \"corp\", scopes = [\"a\"] } }, { jwt = { issuer = \"b\", scopes = [\"a\"] } }] }";
     check(&with_access(both).replace("#issuer", &second), "conflict", "route[0]");
+}
+
+#[test]
+fn rfc9470_s3_an_mfa_that_nobody_can_meet() {
+    let route = |access: &str, mfa: &str| {
+        with_access(access).replace("access = ", &format!("mfa = {{ acr = \"{mfa}\" }}\naccess = "))
+    };
+    let key = "{ api_key = { scopes = [\"a\"] } }";
+    let own = "{ jwt = { issuer = \"self\", scopes = [\"a\"] } }";
+    let corp = "{ jwt = { issuer = \"corp\", scopes = [\"a\"] } }";
+    let gold = "{ jwt = { issuer = \"corp\", scopes = [\"a\"], mfa = { acr = \"gold\" } } }";
+    check(&route("\"public\"", "aal2"), "conflict", "route[0]");
+    check(&route(key, "aal2"), "conflict", "route[0]");
+    check(&route(&format!("{{ any = [{key}, {key}] }}"), "aal2"), "conflict", "route[0]");
+    // Every part binds the caller, and a key can never meet it.
+    check(&route(&format!("{{ all = [{own}, {key}] }}"), "aal2"), "conflict", "route[0]");
+    // Of two words whose order is not known, no token bears both.
+    check(&route(gold, "silver"), "conflict", "route[0]");
+    sound(&route(gold, "gold"));
+    sound(&route(&format!("{{ any = [{own}, {key}] }}"), "aal2"));
+    sound(&route(corp, "gold"));
+}
+
+#[test]
+fn words_that_an_issuer_does_not_have() {
+    let own = "{ jwt = { issuer = \"self\", scopes = [\"a\"], mfa = { acr = \"aal4\" } } }";
+    check(&with_access(own), "reference", "route[0]");
+    sound(&with_access(&own.replace("aal4", "phrh")));
+    let corp = "{ jwt = { issuer = \"corp\", scopes = [\"a\"], mfa = { acr = \"gold\" } } }";
+    let ordered = |order: &str| with_access(corp).replace("#issuer", &format!("acr = {order}"));
+    sound(&ordered("[\"silver\", \"gold\"]"));
+    check(&ordered("[\"low\", \"high\"]"), "reference", "route[0]");
+    check(&ordered("[\"gold\", \"gold\"]"), "duplicate", "issuer[0].acr");
+    check(&ordered("[]"), "value", "issuer[0].acr");
+    check(&ordered("\"gold\""), "type", "issuer[0].acr");
+    check(&ordered("[\"gold plated\"]"), "value", "issuer[0].acr[0]");
+}
+
+#[test]
+fn levels_are_those_of_the_authority() {
+    use ::authority::people::Level;
+    let order = access::mfa::OWN_LEVELS;
+    assert_eq!(order.len(), Level::ALL.len());
+    for (words, level) in order.iter().zip(Level::ALL) {
+        for word in *words {
+            assert_eq!(Level::read(word), Some(level), "{word}");
+        }
+    }
 }
