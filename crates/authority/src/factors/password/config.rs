@@ -27,7 +27,7 @@ const FOREIGN_MEMORY_KIB: u32 = 128 * 1024;
 const FOREIGN_PASSES: u32 = 10;
 /// Lanes of one; Django asks for eight. They are worked off one after the other.
 const FOREIGN_LANES: u32 = 8;
-/// Work of one, in hashes of our own: some 0.3 s.
+/// Work of one, in hashes of our own: some 0.4 s.
 const FOREIGN_WORK: u64 = 16;
 
 /// Who chooses a password, and where: words that somebody who guesses would try first.

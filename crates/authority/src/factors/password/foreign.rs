@@ -14,11 +14,11 @@ use std::num::NonZeroU32;
 const BCRYPT_COST: std::ops::RangeInclusive<u32> = 4..=14;
 /// Bytes of a password that bcrypt looks at, with the zero at its end.
 const BCRYPT_KEY_BYTES: usize = 72;
-/// Rounds of PBKDF2: OWASP and Django ask for 1.3 million at most; some 0.6 s.
+/// Rounds of PBKDF2: OWASP and Django ask for 1.3 million at most; 0.2 to 0.7 s.
 const PBKDF2_ROUNDS: u32 = 2_000_000;
 /// Of scrypt, the memory (128·N·r bytes): OWASP asks for 128 MiB at most.
 const SCRYPT_MEMORY: u64 = 128 * 1024 * 1024;
-/// Of scrypt, the work (N·r·p): twice of what OWASP asks for; some 0.6 s.
+/// Of scrypt, the work (N·r·p): twice of what OWASP asks for; some 0.7 s.
 const SCRYPT_WORK: u64 = 1 << 21;
 /// Bytes of a salt.
 const SALT_BYTES: std::ops::RangeInclusive<usize> = 1..=64;

@@ -14,6 +14,9 @@ const PARALLEL_MOST: usize = 4;
 /// Hashes that wait at most. At 25 ms each and two at once, the last of them waits 0.8 s; who comes later is asked to
 /// try again rather than left to wait.
 const WAITING: usize = 64;
+/// Nobody waits longer than this for a turn. Hashes from elsewhere take up to 0.9 s each, and a queue of them must not
+/// hold people for minutes.
+const WAIT_MOST: Duration = Duration::from_secs(10);
 /// A rest is no longer than this, should the machine have slept meanwhile: twice what the costliest hash takes.
 const REST_MOST: Duration = Duration::from_secs(2);
 
@@ -49,17 +52,25 @@ impl Pool {
         Self { running: Arc::new(Semaphore::new(parallel)), places, rest: None }
     }
 
+    /// How many may begin at this moment.
+    #[cfg(test)]
+    pub(super) fn turns(&self) -> usize {
+        self.running.available_permits()
+    }
+
     /// Runs slow work on a thread of its own.
     ///
     /// # Errors
-    /// When the queue is full.
+    /// When the queue is full, or does not move on.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, Busy>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Busy)?;
-        let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Busy)?;
+        let turn = Arc::clone(&self.running).acquire_owned();
+        let turn = tokio::time::timeout(WAIT_MOST, turn).await.map_err(|_| Busy)?;
+        let turn = turn.map_err(|_| Busy)?;
         let runtime = Handle::try_current().map_err(|_| Busy)?;
         let clock = self.rest.clone();
         let after = runtime.clone();

@@ -64,7 +64,7 @@ fn rfc6238_s5_2_one_step_before_and_after_and_the_drift_is_told() {
     for drift in -3..=3_i8 {
         let at = UnixMs(NOW.0 + i64::from(drift) * STEP_SECONDS * 1000);
         let code = code_at(&key, Algorithm::Sha256, at);
-        let expect = match drift.abs() <= STEPS_ASIDE {
+        let expect = match drift.abs() <= 1 {
             true => Checked::Accepted { step: step_of(at), drift },
             false => Checked::Rejected,
         };
@@ -106,6 +106,7 @@ fn only_six_digits_are_a_code_spaces_aside() {
     check(" 287 082 ", accepted);
     check("2\u{a0}8 7 0 8 2\n", accepted);
     check("94287082", Checked::Rejected);
+    check("2870829", Checked::Rejected);
     check("28708", Checked::Rejected);
     check("+28708", Checked::Rejected);
     check("287-082", Checked::Rejected);

@@ -178,3 +178,33 @@ fn what_is_no_hash_that_is_known_here_is_not_imported() {
     let long = format!("pbkdf2_sha256$1000${}${out}=", "s".repeat(500));
     assert_eq!(importable(&long), Err(RuleBroken::NotAHash));
 }
+
+#[test]
+fn no_text_makes_the_reader_panic_or_take_what_is_too_dear() {
+    // A walk over changed hashes, the same in every run (xorshift, Marsaglia 2003).
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut draw = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    };
+    let pieces = [
+        "$", "=", ",", "9", "99999999", "\u{e9}", "m=", "ln=", "p=", "", "$$", "A", "argon2",
+        "bcrypt$",
+    ];
+    for _ in 0..20_000 {
+        let mut text: Vec<char> = HASHES[draw(HASHES.len())].chars().collect();
+        for _ in 0..=draw(3) {
+            let at = draw(text.len() + 1);
+            let end = (at + draw(4)).min(text.len());
+            text.splice(at..end, pieces[draw(pieces.len())].chars());
+        }
+        let text: String = text.into_iter().collect();
+        // What may be imported is borne when it is checked; only a few are, since each takes its time.
+        if importable(&text).is_ok() && draw(400) == 0 {
+            let verdict = verify(Some(&text), &secret("no such password"));
+            assert_eq!(verdict, Verdict::Rejected, "{text}");
+        }
+    }
+}

@@ -66,6 +66,8 @@ async fn crowd(cores: usize, logins: usize) -> (usize, usize) {
 #[tokio::test]
 async fn of_a_thousand_logins_half_of_the_cores_hash_and_the_rest_is_asked_to_come_again() {
     for (cores, parallel) in [(1, 1), (2, 1), (3, 1), (4, 2), (8, 4), (64, 4)] {
+        let pool = Pool::for_cores(cores, Arc::new(FakeClock::at(UnixMs(0))));
+        assert_eq!(pool.turns(), parallel, "{cores} cores");
         let (refused, most) = crowd(cores, 1000).await;
         assert!(most <= parallel && most > 0, "{most} at once on {cores} cores");
         // The queue holds 64, and a test that is slow to begin leaves room for more.
@@ -104,4 +106,26 @@ async fn a_rest_ends_even_when_the_clock_has_leapt() {
     pool.run(move || clock.advance(Duration::from_secs(24 * 60 * 60))).await.unwrap();
     pool.run(|| ()).await.unwrap();
     assert!(start.elapsed() <= Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_ever_behind_hashes_that_take_long() {
+    let clock = Arc::new(FakeClock::at(UnixMs(0)));
+    let pool = Arc::new(Pool::for_cores(1, clock.clone()));
+    let start = Instant::now();
+    // A rest of two seconds after each; the sixth would wait for ten.
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (pool, clock) = (pool.clone(), clock.clone());
+            tokio::spawn(
+                async move { pool.run(move || clock.advance(Duration::from_secs(60))).await },
+            )
+        })
+        .collect();
+    let mut done = Vec::new();
+    for task in tasks {
+        done.push(task.await.unwrap().is_ok());
+    }
+    assert_eq!(done, [true, true, true, true, true, false, false, false]);
+    assert!(start.elapsed() <= Duration::from_secs(11), "{:?}", start.elapsed());
 }
