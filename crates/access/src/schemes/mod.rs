@@ -9,6 +9,7 @@ pub mod api_key;
 pub mod dpop;
 pub mod jwt;
 pub mod opaque;
+pub mod session;
 #[cfg(test)]
 mod tests;
 
