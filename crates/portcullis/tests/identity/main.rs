@@ -16,3 +16,4 @@ mod postgres;
 mod reload;
 mod revocation;
 mod setup;
+mod step_up;

@@ -101,7 +101,7 @@ fn state(value: &[u8]) -> String {
 
 /// Whether `Location: back` stays at this host, however a browser reads it.
 ///
-/// WHY: `//evil.example` is a host, browsers read `\\` as `/` and drop tabs and line ends (WHATWG URL §4.4).
+/// WHY: `//evil.example` is a host, browsers read `\` as `/` and drop tabs and line ends (WHATWG URL §4.4).
 fn returns_here(back: &str) -> bool {
     back.len() <= BACK_BYTES
         && back.starts_with('/')
