@@ -3,6 +3,7 @@
 
 mod flows;
 mod keyboard;
+mod mail;
 mod passkeys;
 mod plain;
 mod policy;

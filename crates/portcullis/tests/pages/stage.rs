@@ -27,11 +27,16 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same, with further sections in its file.
+    pub(crate) fn start_with(more: &str) -> Self {
         let application = Upstream::start(|_| page(APPLICATION));
         let rest = format!(
             "[authority]\nname = \"{BRAND}\"\nregistration = \"open\"\n\
              [authority.scopes]\n\"orders:read\" = \"See your orders and what became of them\"\n\
-             \"orders:write\" = \"Change your orders, cancel them and ask for returns\"\n"
+             \"orders:write\" = \"Change your orders, cancel them and ask for returns\"\n{more}"
         );
         Self { gate: Gate::start(&rest), application }
     }
