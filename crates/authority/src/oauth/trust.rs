@@ -48,19 +48,25 @@ pub struct AddTrust {
 }
 
 impl OAuth {
-    /// Makes a trust rule.
+    /// Makes a trust rule, or replaces the one of the same name, which keeps its id.
+    ///
+    /// WHY: whoever narrows a rule must not leave the wider one standing beside it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when an input breaks its rule (recorded as `act.refused`); else as the store says.
+    /// [`Error::Invalid`] when several rules bear the name already, or an input breaks its rule (recorded as `act.refused`); else as the store says.
     pub async fn add_trust(
         &self,
         actor: &Actor,
         ask: AddTrust,
     ) -> Result<Done<TrustRecord>, Error> {
-        match self.rule(actor, ask) {
+        // Of the store, not of memory: another node may have made it a moment ago.
+        let mut same = self.parts.store.trusts().await?;
+        same.retain(|it| it.name == ask.name.trim());
+        match self.rule(actor, ask, &same) {
             Ok(rule) => {
+                let what = if same.is_empty() { "added" } else { "replaced" };
                 let detail = format!(
-                    "added: {} of {} becomes {}, scope {:?}",
+                    "{what}: {} of {} becomes {}, scope {:?}",
                     rule.subject,
                     rule.issuer,
                     rule.client,
@@ -75,8 +81,18 @@ impl OAuth {
         }
     }
 
-    fn rule(&self, actor: &Actor, ask: AddTrust) -> Result<TrustRecord, Error> {
-        if self.trust.load().len() >= RULES {
+    /// `same`: those that bear the name.
+    fn rule(
+        &self,
+        actor: &Actor,
+        ask: AddTrust,
+        same: &[TrustRecord],
+    ) -> Result<TrustRecord, Error> {
+        if same.len() > 1 {
+            let rule = "is borne by several rules: remove all but one first";
+            return Err(Error::invalid("name", rule));
+        }
+        if same.is_empty() && self.trust.load().len() >= RULES {
             return Err(Error::invalid("trust", format!("there are {RULES} rules already")));
         }
         if !uri::is_https(&ask.issuer) {
@@ -115,7 +131,10 @@ impl OAuth {
             return Err(Error::invalid("scope", rule));
         }
         Ok(TrustRecord {
-            id: base62::random(ID_CHARS)?,
+            id: match same.first() {
+                Some(before) => before.id.clone(),
+                None => base62::random(ID_CHARS)?,
+            },
             name: text::line("name", &ask.name, text::NAME_CHARS)?,
             issuer: ask.issuer,
             jwks_uri: ask.jwks_uri,

@@ -118,6 +118,41 @@ fn rfc6749_s4_1_2_a_code_that_comes_twice_ends_what_it_gave() {
     assert_eq!(info.status, 401);
 }
 
+/// What ended with an account or a client stays ended when it is opened again.
+#[test]
+fn who_is_taken_back_in_has_none_of_the_old_grants() {
+    let (gate, _up) = gate("");
+    let app = shop(&gate, &["--public"]);
+    let mut person = Person::new(&gate, "Ada");
+    let signed_in = |person: &mut Person| {
+        let code = app.code(&gate, person);
+        let tokens = good(&app.redeem(&gate, &code, &[]));
+        let (access, renew) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
+        assert_eq!(status(&gate, "/orders/1", &access), 200);
+        (access, renew)
+    };
+    let (id, client) = (person.id().to_owned(), app.id.clone());
+    for (what, id) in [("user", &id), ("client", &client)] {
+        let (access, renew) = signed_in(&mut person);
+        gate.done(&[what, "disable", id]);
+        gate.done(&[what, "enable", id]);
+        assert_eq!(status(&gate, "/orders/1", &access), 401, "{what}: the access token");
+        let answer = app.token(&gate, &refresh(&renew, &[]));
+        assert_eq!(error(&answer), "invalid_grant", "{what}: the refresh token");
+        // What is granted from now on is good; a client's end reaches five seconds into the future.
+        testkit::wait::until(Duration::from_secs(15), "its return", || {
+            let code = app.code(&gate, &mut person);
+            let answer = app.redeem(&gate, &code, &[]);
+            answer.status == 200 && {
+                let access = text(&good(&answer), "access_token");
+                status(&gate, "/orders/1", &access) == 200
+            }
+        });
+        let (_, renew) = signed_in(&mut person);
+        good(&app.token(&gate, &refresh(&renew, &[])));
+    }
+}
+
 #[test]
 fn rfc9700_s2_4_the_password_grant_does_not_exist() {
     let (gate, _up) = gate("");

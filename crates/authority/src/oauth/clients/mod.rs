@@ -327,7 +327,7 @@ impl OAuth {
         .await
     }
 
-    /// Takes a client back in. Its access tokens stay dead; grants that have not expired can be used again.
+    /// Takes a client back in. What it had before (access tokens, grants, refresh tokens) stays dead.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`] when it is of the file.

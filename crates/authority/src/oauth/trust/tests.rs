@@ -43,6 +43,26 @@ fn ask(client: &str) -> AddTrust {
     }
 }
 
+#[tokio::test]
+async fn a_rule_of_the_same_name_is_replaced() {
+    let (world, id) = ready().await;
+    let first = world.oauth.add_trust(&actor(), ask(&id)).await.unwrap().record;
+    let mut narrower = ask(&id);
+    narrower.subject = "repo:acme/shop:ref:refs/heads/main".to_owned();
+    let second = world.oauth.add_trust(&actor(), narrower.clone()).await.unwrap().record;
+    assert_eq!((&second.id, &second.subject), (&first.id, &narrower.subject));
+    assert_eq!(world.oauth.trusts().await.unwrap(), std::slice::from_ref(&second));
+    // A refused change leaves it as it is.
+    let mut bad = ask(&id);
+    bad.issuer = "http://ci.example".to_owned();
+    world.oauth.add_trust(&actor(), bad).await.unwrap_err();
+    assert_eq!(world.oauth.trusts().await.unwrap(), std::slice::from_ref(&second));
+    let mut other = ask(&id);
+    other.name = "another".to_owned();
+    world.oauth.add_trust(&actor(), other).await.unwrap();
+    assert_eq!(world.oauth.trusts().await.unwrap().len(), 2);
+}
+
 async fn ready() -> (World, String) {
     let world = world().await;
     let made = world.client(&[JWT_BEARER], |_| ()).await;

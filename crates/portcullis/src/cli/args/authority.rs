@@ -186,7 +186,7 @@ pub enum UserCommand {
 /// `trust`.
 #[derive(Debug, Subcommand)]
 pub enum TrustCommand {
-    /// Let tokens of an issuer stand for a client
+    /// Let tokens of an issuer stand for a client; a rule of the same name is replaced
     Put(Box<NewTrust>),
     /// List the rules
     List,
