@@ -21,10 +21,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 
 /// What is answered at every address, and why: health for load balancers, and what pages look like.
-const COMMON_PATHS: [&str; 6] = [
+const COMMON_PATHS: [&str; 7] = [
     "/assets/mark.svg",
     "/assets/portcullis.css",
     "/assets/setup.js",
+    "/assets/passkey.js",
     "/assets/submit.js",
     "/livez",
     "/readyz",
@@ -36,11 +37,12 @@ const ADMIN_PATHS: [&str; 4] =
 /// Public keys, for upstreams and resource servers.
 const KEYS_PATH: &str = "/.well-known/jwks.json";
 /// All that is answered over TCP to somebody who shows no credential, beside the authority's own.
-pub const PUBLIC_PATHS: [&str; 11] = [
+pub const PUBLIC_PATHS: [&str; 12] = [
     "/",
     "/assets/mark.svg",
     "/assets/portcullis.css",
     "/assets/setup.js",
+    "/assets/passkey.js",
     "/assets/submit.js",
     "/livez",
     "/readyz",
@@ -50,10 +52,12 @@ pub const PUBLIC_PATHS: [&str; 11] = [
     "/api/openapi.json",
 ];
 /// The authority's endpoints and pages, which judge by themselves who asks.
-pub const AUTHORITY_PATHS: [&str; 21] = [
+pub const AUTHORITY_PATHS: [&str; 23] = [
     "/account/methods",
     "/account/methods/app",
     "/account/methods/app/add",
+    "/account/methods/passkey",
+    "/account/methods/passkey/add",
     "/account/methods/codes",
     "/account/methods/remove",
     "/.well-known/openid-configuration",

@@ -18,7 +18,9 @@ use crate::factors::passkey::{
     Relying, Verification,
 };
 use crate::factors::throttle::Rule;
-use crate::people::{AuthenticatorData, AuthenticatorRecord, FactorKind, Level, Need, Proof};
+use crate::people::{
+    AuthenticatorData, AuthenticatorRecord, FactorKind, Level, Need, Offers, Proof,
+};
 use base::{Secret, UnixMs};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -42,7 +44,7 @@ const ANSWERS: Rule = Rule {
 };
 
 /// What a page needs to ask the browser for a passkey.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasskeyAsk {
     /// The options, JSON (WebAuthn L3 §5.1.8).
     pub options: String,
@@ -95,6 +97,12 @@ impl OAuth {
         Relying::of(&self.settings().issuer, self.settings().issuer_host()).ok()
     }
 
+    /// Whether there are passkeys at this authority.
+    #[must_use]
+    pub fn has_passkeys(&self) -> bool {
+        self.relying().is_some()
+    }
+
     /// For the page on which nobody has said who they are: any passkey that the browser has for this place.
     ///
     /// # Errors
@@ -128,6 +136,13 @@ impl OAuth {
             }
             Err(_) => Ok(None),
         }
+    }
+
+    /// The same, where a passkey is among what would do. Without one the page is still good.
+    #[must_use]
+    pub fn offered_passkey(&self, standing: &Standing, offers: &Offers) -> Option<PasskeyAsk> {
+        let verify = offers.passkey?;
+        self.ask_own_passkey(standing, verify).ok().flatten()
     }
 
     fn travelling<S: Serialize>(

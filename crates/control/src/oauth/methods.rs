@@ -42,12 +42,12 @@ async fn listed(issuer: &Issuer, visit: &Visit, said: Option<String>) -> Respons
 }
 
 /// The CSRF token of this session's forms.
-fn csrf(issuer: &Issuer, visit: &Visit) -> String {
+pub(super) fn csrf(issuer: &Issuer, visit: &Visit) -> String {
     visit.session().map(|text| issuer.oauth().csrf(&text, FORM)).unwrap_or_default()
 }
 
 /// Whether a POST comes from a page that this session was shown.
-fn is_ours(issuer: &Issuer, visit: &Visit) -> bool {
+pub(super) fn is_ours(issuer: &Issuer, visit: &Visit) -> bool {
     let session = visit.session();
     let holds = |text| issuer.oauth().csrf_holds(text, FORM, visit.param("csrf"));
     visit.is_from_us(issuer) && session.as_ref().is_some_and(holds)
@@ -59,6 +59,7 @@ fn list(issuer: &Issuer, visit: &Visit, own: &OwnMethods, said: Option<String>) 
         csrf: csrf(issuer, visit),
         account: own.user.email.clone(),
         must_add: own.must_add,
+        passkeys: issuer.oauth().has_passkeys(),
         said,
         methods: own.authenticators.iter().map(view).collect(),
         left: own.recovery_left,
@@ -139,7 +140,7 @@ async fn add_app(State(issuer): State<Issuer>, visit: Visit) -> Response {
     }
 }
 
-fn changed_page(issuer: &Issuer, visit: &Visit, changed: Changed) -> Response {
+pub(super) fn changed_page(issuer: &Issuer, visit: &Visit, changed: Changed) -> Response {
     let cookie = changed.session.map(|it| visit.cookies.set(SESSION, &it.text));
     let response = match changed.codes.is_empty() {
         true => see_other(&issuer.oauth().settings().url(METHODS)),
@@ -182,8 +183,11 @@ pub(super) async fn refuse(issuer: &Issuer, visit: &Visit, refused: MethodRefuse
         MethodRefused::Prove(offers) if offers.password => own_login(issuer, visit, None),
         MethodRefused::Prove(offers) => {
             let standing = issuer.oauth().standing(visit.session().as_ref()).await.ok().flatten();
+            let passkey =
+                standing.as_ref().and_then(|it| issuer.oauth().offered_passkey(it, &offers));
             let ask = Ask {
                 offers,
+                passkey,
                 account: standing.map(|it| it.current.user.email).unwrap_or_default(),
                 proceed: format!("next:{}", second::next_of(visit)),
                 goes_to: None,

@@ -15,6 +15,7 @@ mod form;
 mod logout;
 mod machine;
 mod methods;
+mod passkey;
 mod person;
 mod register;
 mod second;
@@ -83,6 +84,7 @@ pub(crate) fn routes(issuer: Issuer) -> Router {
     machine::routes()
         .merge(person::routes())
         .merge(methods::routes())
+        .merge(passkey::routes())
         .merge(device::routes())
         .merge(userinfo::routes())
         .merge(logout::routes())

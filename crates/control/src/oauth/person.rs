@@ -4,6 +4,7 @@ use super::Issuer;
 use super::answer::see_other;
 use super::details;
 use super::form::{self, BROWSER, Cookies, SESSION, VISIT};
+use super::passkey;
 use super::second::{self, Ask, METHODS, Tried, next_of, second_page};
 use crate::pages::forms::{ClientView, Consent, FormPost, Login, Message, ScopeView, Setup, page};
 use crate::pages::host_of;
@@ -160,6 +161,24 @@ pub(super) fn forged(issuer: &Issuer, visit: &Visit) -> Response {
     message(issuer, StatusCode::FORBIDDEN, said, Some(visit.origin.request_id.to_string()))
 }
 
+/// What was tried, and why it did not do.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt {
+    pub(super) email: String,
+    pub(super) words: String,
+    /// Whether it was a passkey, and not a password.
+    pub(super) passkey: bool,
+}
+
+/// What the sign-in page shows of an attempt: what was typed, what is wrong with it, what is wrong with the passkey.
+fn told(attempt: Option<Attempt>, hint: String) -> (String, Option<String>, Option<String>) {
+    match attempt {
+        None => (hint, None, None),
+        Some(it) if it.passkey => (hint, None, Some(it.words)),
+        Some(it) => (it.email, Some(it.words), None),
+    }
+}
+
 /// What the browser gets, with what is wrong with a second proof.
 pub(super) fn shown_tried(issuer: &Issuer, visit: &Visit, step: Step, tried: Tried) -> Response {
     match step {
@@ -176,6 +195,7 @@ pub(super) fn shown_tried(issuer: &Issuer, visit: &Visit, step: Step, tried: Tri
 fn more(view: LoginView, offers: Offers, tried: Option<Tried>) -> Ask {
     Ask {
         offers,
+        passkey: view.passkey,
         account: view.account.unwrap_or_default(),
         proceed: view.continue_text,
         goes_to: Some(view.client.redirect_uri),
@@ -188,7 +208,7 @@ pub(super) fn shown(
     issuer: &Issuer,
     visit: &Visit,
     step: Step,
-    attempt: Option<(String, String)>,
+    attempt: Option<Attempt>,
 ) -> Response {
     match step {
         Step::Redirect { url } => see_other(url.expose()),
@@ -246,7 +266,7 @@ fn login_page(
     issuer: &Issuer,
     visit: &Visit,
     view: LoginView,
-    attempt: Option<(String, String)>,
+    attempt: Option<Attempt>,
 ) -> Response {
     let (visitor, cookie) = match visit.visitor() {
         Ok(visitor) => visitor,
@@ -263,11 +283,12 @@ fn login_page(
         }
         LoginReason::OtherPerson => Some("Sign in with the account that the application asks for."),
     };
-    let (email, error) = match attempt {
-        Some((email, error)) => (email, Some(error)),
-        None => (view.login_hint.unwrap_or_default(), None),
+    let (email, error, by_passkey) = told(attempt, view.login_hint.unwrap_or_default());
+    let status = if error.is_some() || by_passkey.is_some() {
+        StatusCode::UNAUTHORIZED
+    } else {
+        StatusCode::OK
     };
-    let status = if error.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
     let goes_to = view.client.redirect_uri.clone();
     let template = Login {
         brand: issuer.brand(),
@@ -277,6 +298,7 @@ fn login_page(
         proceed: view.continue_text,
         email,
         error,
+        passkey: passkey::any(view.passkey, by_passkey),
     };
     with_cookie(page(status, &template, Some(&goes_to)).into_response(), cookie)
 }
@@ -317,20 +339,17 @@ pub(super) fn own_page(next: &str) -> Option<&str> {
     (OWN_PAGES.contains(&path) && plain).then_some(next)
 }
 
-pub(super) fn own_login(
-    issuer: &Issuer,
-    visit: &Visit,
-    attempt: Option<(String, String)>,
-) -> Response {
+pub(super) fn own_login(issuer: &Issuer, visit: &Visit, attempt: Option<Attempt>) -> Response {
     let (visitor, cookie) = match visit.visitor() {
         Ok(visitor) => visitor,
         Err(status) => return status.into_response(),
     };
-    let (email, error) = match attempt {
-        Some((email, error)) => (email, Some(error)),
-        None => (String::new(), None),
+    let (email, error, by_passkey) = told(attempt, String::new());
+    let status = if error.is_some() || by_passkey.is_some() {
+        StatusCode::UNAUTHORIZED
+    } else {
+        StatusCode::OK
     };
-    let status = if error.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
     let next = next_of(visit);
     let template = Login {
         brand: issuer.brand(),
@@ -340,6 +359,8 @@ pub(super) fn own_login(
         proceed: format!("next:{next}"),
         email,
         error,
+        // Without passkeys the page is still good.
+        passkey: passkey::any(issuer.oauth().ask_any_passkey().ok().flatten(), by_passkey),
     };
     with_cookie(page(status, &template, None).into_response(), cookie)
 }
@@ -385,7 +406,7 @@ async fn sign_in(State(issuer): State<Issuer>, visit: Visit) -> Response {
         }
         SignInRefused::Busy => "Many people sign in just now. Try again in a moment.".to_owned(),
     };
-    let mut response = again(&issuer, &visit, (email, words)).await;
+    let mut response = again(&issuer, &visit, Attempt { email, words, passkey: false }).await;
     if let SignInRefused::TooEarly(wait) = refused {
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
@@ -428,7 +449,7 @@ pub(super) fn asked(visit: &Visit, session: Option<SessionText>) -> Asked {
 }
 
 /// The sign-in page once more, with what was wrong.
-async fn again(issuer: &Issuer, visit: &Visit, attempt: (String, String)) -> Response {
+pub(super) async fn again(issuer: &Issuer, visit: &Visit, attempt: Attempt) -> Response {
     if visit.param(CONTINUE).starts_with("next:") {
         return own_login(issuer, visit, Some(attempt));
     }

@@ -2,10 +2,11 @@
 
 use super::Issuer;
 use super::answer::see_other;
-use super::form::{BROWSER, SESSION, VISIT};
+use super::form::{BROWSER, SESSION};
+use super::passkey;
 use super::person::{self, Visit, forged, message, own_login, own_page, with_cookie};
 use crate::pages::forms::{Second, page};
-use authority::oauth::{CONTINUE, Presented, SessionText, SignInRefused, SignedIn};
+use authority::oauth::{CONTINUE, PasskeyAsk, Presented, SessionText, SignInRefused, SignedIn};
 use authority::people::Offers;
 use authority::people::policy::Missing;
 use axum::response::{IntoResponse, Response};
@@ -26,6 +27,8 @@ pub(super) struct Tried {
 /// What the page of the second step shows.
 pub(super) struct Ask {
     pub(super) offers: Offers,
+    /// What to ask the browser for, where a passkey would do.
+    pub(super) passkey: Option<PasskeyAsk>,
     pub(super) account: String,
     pub(super) proceed: String,
     pub(super) goes_to: Option<String>,
@@ -42,7 +45,9 @@ pub(super) fn second_page(issuer: &Issuer, visit: &Visit, ask: Ask) -> Response 
         Some(tried) => (tried.factor, Some(tried.words)),
         None => (String::new(), None),
     };
+    let by_passkey = error.clone().filter(|_| tried == passkey::FACTOR);
     let template = Second {
+        passkey: passkey::own(ask.passkey, by_passkey),
         brand: issuer.brand(),
         csrf: issuer.oauth().csrf(&visitor, "login"),
         proceed: ask.proceed,
@@ -59,9 +64,7 @@ pub(super) fn second_page(issuer: &Issuer, visit: &Visit, ask: Ask) -> Response 
 /// Takes a proof beside the first one.
 pub(super) async fn prove(issuer: &Issuer, visit: &Visit) -> Response {
     let oauth = issuer.oauth();
-    let visitor = visit.cookies.read(&visit.parts.headers, VISIT);
-    let ours = visitor.is_some_and(|it| oauth.csrf_holds(&it, "login", visit.param("csrf")));
-    if !ours || !visit.is_from_us(issuer) {
+    if !passkey::is_from_login(issuer, visit) {
         return forged(issuer, visit);
     }
     let typed = Secret::new(visit.param("code").to_owned());
@@ -69,6 +72,7 @@ pub(super) async fn prove(issuer: &Issuer, visit: &Visit) -> Response {
     let presented = match &*factor {
         "totp" => Presented::Totp(typed),
         "recovery" => Presented::Recovery(typed),
+        passkey::FACTOR => return passkey::show(issuer, visit).await,
         "restart" => return restart(issuer, visit).await,
         _ => return forged(issuer, visit),
     };
@@ -120,7 +124,11 @@ async fn refuse(
             _ => "That code is not right, or was used before. Type the one that the app shows now.".to_owned(),
         },
     };
-    let mut response = again(issuer, visit, Tried { factor, words }).await;
+    delayed(again(issuer, visit, Tried { factor, words }).await, refused)
+}
+
+/// Says how long to wait, where that is it.
+pub(super) fn delayed(mut response: Response, refused: SignInRefused) -> Response {
     if let SignInRefused::TooEarly(wait) = refused {
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
@@ -129,7 +137,7 @@ async fn refuse(
 }
 
 /// The page once more, with what was wrong.
-async fn again(issuer: &Issuer, visit: &Visit, tried: Tried) -> Response {
+pub(super) async fn again(issuer: &Issuer, visit: &Visit, tried: Tried) -> Response {
     let text = visit.param(CONTINUE);
     if text.starts_with("next:") {
         let Some(session) = visit.session() else { return own_login(issuer, visit, None) };
@@ -160,6 +168,7 @@ pub(super) async fn own_step(
         Missing::Proof(offers) if offers.password => Some(own_login(issuer, visit, None)),
         Missing::Proof(offers) => {
             let ask = Ask {
+                passkey: oauth.offered_passkey(&standing, &offers),
                 offers,
                 account: standing.current.user.email,
                 proceed: format!("next:{}", next_of(visit)),

@@ -32,6 +32,32 @@ pub(crate) struct DetailView {
     pub(crate) facts: Vec<(String, String)>,
 }
 
+/// The form that asks the browser for a passkey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PasskeyView {
+    /// JSON.
+    pub(crate) options: String,
+    pub(crate) state: String,
+    pub(crate) error: Option<String>,
+    /// Whether it stands on the page of the second step.
+    pub(crate) begun: bool,
+    /// Whether the browser offers passkeys among the names that it knows.
+    pub(crate) conditional: bool,
+}
+
+/// Makes a passkey.
+#[derive(Debug, Template)]
+#[template(path = "passkey_add.html")]
+pub(crate) struct AddPasskeyPage {
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    /// JSON.
+    pub(crate) options: String,
+    pub(crate) state: String,
+    pub(crate) name: String,
+    pub(crate) error: Option<String>,
+}
+
 /// Asks for e-mail and password.
 #[derive(Debug, Template)]
 #[template(path = "login.html")]
@@ -44,6 +70,7 @@ pub(crate) struct Login {
     pub(crate) proceed: String,
     pub(crate) email: String,
     pub(crate) error: Option<String>,
+    pub(crate) passkey: Option<PasskeyView>,
 }
 
 /// Asks for a second proof.
@@ -58,6 +85,7 @@ pub(crate) struct Second {
     pub(crate) reason: Option<String>,
     pub(crate) totp: bool,
     pub(crate) recovery: bool,
+    pub(crate) passkey: Option<PasskeyView>,
     /// The factor that was tried.
     pub(crate) tried: String,
     pub(crate) error: Option<String>,
@@ -81,6 +109,8 @@ pub(crate) struct Methods {
     pub(crate) csrf: String,
     pub(crate) account: String,
     pub(crate) must_add: bool,
+    /// Whether passkeys can be added.
+    pub(crate) passkeys: bool,
     pub(crate) said: Option<String>,
     pub(crate) methods: Vec<MethodView>,
     /// Recovery codes that are left.

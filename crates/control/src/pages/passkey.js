@@ -66,4 +66,8 @@ function set(form) {
   }
 }
 
-if (window.PublicKeyCredential) document.querySelectorAll("form[data-passkey]").forEach(set);
+if (window.PublicKeyCredential) {
+  document.querySelectorAll("form[data-passkey]").forEach(set);
+} else {
+  document.querySelectorAll("[data-without-passkeys]").forEach((it) => { it.hidden = false; });
+}

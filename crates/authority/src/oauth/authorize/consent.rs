@@ -2,7 +2,7 @@
 
 use super::request::is_stranger;
 use super::{Prepared, Step, Stop};
-use crate::oauth::OAuth;
+use crate::oauth::{OAuth, PasskeyAsk};
 use crate::oauth::clients::auth_method;
 use crate::oauth::records::{ClientRecord, ConsentRecord};
 use crate::oauth::scopes::{self, ScopeView};
@@ -62,11 +62,13 @@ pub enum LoginReason {
 pub(crate) struct Stopped {
     pub(crate) reason: LoginReason,
     pub(crate) account: Option<String>,
+    /// One of the person's own passkeys would do.
+    pub(crate) passkey: Option<PasskeyAsk>,
 }
 
 impl From<LoginReason> for Stopped {
     fn from(reason: LoginReason) -> Self {
-        Self { reason, account: None }
+        Self { reason, account: None, passkey: None }
     }
 }
 
@@ -83,6 +85,8 @@ pub struct LoginView {
     pub reason: LoginReason,
     /// Who is known to be there, where something more is to be proved.
     pub account: Option<String>,
+    /// What to ask the browser for, where a passkey would do.
+    pub passkey: Option<PasskeyAsk>,
 }
 
 /// What the consent page shows.
@@ -139,13 +143,18 @@ pub(super) fn form(continue_text: &str) -> String {
 
 impl OAuth {
     pub(super) fn login_step(&self, prepared: &Prepared, why: Stopped) -> Step {
-        let Stopped { reason, account } = why;
+        let Stopped { reason, account, mut passkey } = why;
+        if !matches!(reason, LoginReason::More(_) | LoginReason::Enrolment) {
+            // Without passkeys the page is still good.
+            passkey = self.ask_any_passkey().ok().flatten();
+        }
         Step::Login(Box::new(LoginView {
             continue_text: self.continue_text(prepared),
             client: client_view(&prepared.client, &prepared.reply.redirect_uri),
             login_hint: prepared.request.login_hint.as_deref().map(str::to_owned),
             reason,
             account,
+            passkey,
         }))
     }
 

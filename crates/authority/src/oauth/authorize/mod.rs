@@ -245,12 +245,17 @@ impl OAuth {
             true => Missing::Unreachable,
             false => standing.missing(&need, self.parts.clock.now()),
         };
-        let (reason, account) = match missing {
+        let (reason, passkey) = match missing {
             Missing::Nothing => return Ok(None),
             // One factor that is too old is asked for from the beginning, so that another person may come instead.
-            Missing::Proof(Offers { password: true, .. }) => (LoginReason::TooLongAgo, None),
-            Missing::Proof(offers) => (LoginReason::More(offers), Some(current.user.email.clone())),
-            Missing::Enrolment => (LoginReason::Enrolment, Some(current.user.email.clone())),
+            Missing::Proof(Offers { password: true, .. }) => {
+                return Ok(Some(LoginReason::TooLongAgo.into()));
+            }
+            Missing::Proof(offers) => {
+                let passkey = self.offered_passkey(standing, &offers);
+                (LoginReason::More(offers), passkey)
+            }
+            Missing::Enrolment => (LoginReason::Enrolment, None),
             Missing::Unreachable => {
                 // RFC 9470 §5; OpenID Connect Core §5.5.1.1: an essential `acr` that is not met is a failed authentication.
                 let rule = "RFC 9470 §5: nothing that the person has reaches what is asked for";
@@ -258,7 +263,8 @@ impl OAuth {
                 return Err(prepared.refuse(code, "the level of sign-in cannot be reached", rule));
             }
         };
-        Ok(Some(Stopped { reason, account }))
+        let account = Some(current.user.email.clone());
+        Ok(Some(Stopped { reason, account, passkey }))
     }
 
     /// What this request asks of the person: what their account does, what policies say of the client, and what the
