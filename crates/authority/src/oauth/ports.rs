@@ -53,6 +53,8 @@ pub trait ClientStore: Send + Sync {
         revoke: Revocation,
         event: Event,
     ) -> Answer<'_, Option<i64>>;
+    /// The ids of clients of which there is no grant and no consent, at most `rows`.
+    fn unused_clients(&self, rows: u32) -> Answer<'_, Vec<String>>;
     /// One client.
     fn client(&self, id: String) -> Answer<'_, Option<ClientRecord>>;
     /// Clients by id.

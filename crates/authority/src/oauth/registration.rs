@@ -22,6 +22,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Where clients register, below the issuer.
 pub const REGISTER_PATH: &str = "/oauth/register";
@@ -33,6 +34,13 @@ const PER_ADDRESS: u32 = 20;
 const PER_HOUR: u32 = 600;
 /// Clients that have registered themselves, at most: some 20 MB in memory.
 const DYNAMIC_CLIENTS: usize = 10_000;
+/// After how long a client that nobody ever used makes room for others, when there are [`DYNAMIC_CLIENTS`]. A week:
+/// who registers uses it within minutes, and a long holiday of a developer's test client is no loss.
+const UNUSED: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How many make room at once: each removal is a commit of some milliseconds, and the next who registers waits.
+const ROOM: usize = 50;
+/// Unused clients that are looked at for it: all that can have registered themselves, and as many others.
+const LOOKED_AT: u32 = 20_000;
 /// Bytes of a document at `sector_identifier_uri`.
 const SECTOR_BYTES: usize = 64 * 1024;
 const ID_CHARS: usize = 12;
@@ -93,6 +101,9 @@ fn network(address: IpAddr) -> IpAddr {
         other => other.to_canonical(),
     }
 }
+
+/// Grants that a person gives: those that a client can have that registered itself.
+const OF_PEOPLE: [&str; 3] = [CODE, REFRESH, DEVICE];
 
 impl OAuth {
     /// Registers a client (RFC 7591 §3.1); the answer goes with status 201.
@@ -157,6 +168,9 @@ impl OAuth {
             Registration::Open => {}
             Registration::Token => self.initial_token(call).await?,
         }
+        if self.dynamic_clients() >= DYNAMIC_CLIENTS {
+            self.make_room(call).await?;
+        }
         match self.dynamic_clients() < DYNAMIC_CLIENTS {
             true => Ok(()),
             false => Err(Failed::refused(
@@ -165,6 +179,29 @@ impl OAuth {
                 "RFC 7591 §5: as many clients have registered as are kept",
             )),
         }
+    }
+
+    /// Removes clients that have registered themselves and were not used since.
+    ///
+    /// WHY by grants and consents: whatever a person does with a client leaves one of them. A client that gets tokens
+    /// for itself leaves none, so it is never taken for unused.
+    async fn make_room(&self, call: &RegistrationCall) -> Result<(), Failed> {
+        let before = self.parts.clock.now().minus(UNUSED);
+        let stale = |id: &String| {
+            self.known_client(id).filter(|client| {
+                client.origin == From::Dynamic
+                    && client.created_at < before
+                    && client.metadata.grant_types.iter().all(|it| OF_PEOPLE.contains(&&**it))
+            })
+        };
+        let unused = self.parts.store.unused_clients(LOOKED_AT).await?;
+        for client in unused.iter().filter_map(stale).take(ROOM) {
+            let event = self.registered_event(code::CLIENT_REMOVED, &client, call)?;
+            let revoke = revocation(&client.id, self.parts.clock.now());
+            self.parts.store.remove_client(client.id.clone(), revoke, event).await?;
+            self.reload_client(&client.id).await?;
+        }
+        Ok(())
     }
 
     /// RFC 7591 §3: the initial access token is an access token of ours with the scope for it.

@@ -14,6 +14,9 @@ use base::{Event, UnixMs};
 const INSERT: &str = "INSERT INTO clients (id, doc) VALUES ($1, $2)";
 const ONE: &str = "SELECT doc FROM clients WHERE id = $1";
 const LIST: &str = "SELECT doc FROM clients WHERE id > $1 ORDER BY id LIMIT $2";
+const UNUSED: &str = "SELECT c.id FROM clients c \
+     WHERE NOT EXISTS (SELECT 1 FROM grants g WHERE g.client_id = c.id) \
+     AND NOT EXISTS (SELECT 1 FROM consents s WHERE s.client_id = c.id) ORDER BY c.id LIMIT $1";
 const TO_REPLACE: Both = locking!("c", "SELECT c.doc FROM clients c WHERE c.id = $1");
 const REPLACE: &str = "UPDATE clients SET doc = $2 WHERE id = $1";
 const REMOVE: &str = "DELETE FROM clients WHERE id = $1";
@@ -92,6 +95,12 @@ impl ClientStore for Store {
                 put_event(conn, &event).await?;
                 announce(conn, &id, Some(&revoke), event.time).await.map(Some)
             })
+        }))
+    }
+
+    fn unused_clients(&self, rows: u32) -> Answer<'_, Vec<String>> {
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.all(UNUSED, args![i64::from(rows)], |row| Ok(row.text(0)?.to_owned())))
         }))
     }
 

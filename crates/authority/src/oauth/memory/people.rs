@@ -50,6 +50,16 @@ impl ClientStore for Memory {
         done(Some(state.note(event)))
     }
 
+    fn unused_clients(&self, rows: u32) -> Answer<'_, Vec<String>> {
+        let state = self.state();
+        let used = |id: &String| {
+            state.grants.values().any(|grant| grant.client == *id)
+                || state.consents.keys().any(|(_, client)| client == id)
+        };
+        let unused = state.clients.keys().filter(|id| !used(id)).take(rows as usize);
+        done(unused.cloned().collect())
+    }
+
     fn client(&self, id: String) -> Answer<'_, Option<ClientRecord>> {
         done(self.state().clients.get(&id).cloned())
     }

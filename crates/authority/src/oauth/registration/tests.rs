@@ -1,7 +1,7 @@
 use super::*;
 use crate::oauth::fixture::{World, basic, origin, strings, world};
 use crate::oauth::ports::GrantStore as _;
-use crate::oauth::records::RevocationKind;
+use crate::oauth::records::{ConsentRecord, RevocationKind};
 use serde_json::json;
 
 fn body(change: fn(&mut Value)) -> Vec<u8> {
@@ -233,4 +233,47 @@ async fn rfc7592_s2_3_removal_ends_the_tokens() {
     assert!(revoked.unwrap().is_some());
     let again = world.oauth.remove_registration(id, &with(Some(token), Vec::new())).await;
     assert_eq!(again.unwrap_err().code(), ErrorCode::InvalidToken);
+}
+
+#[tokio::test]
+async fn clients_that_nobody_ever_used_make_room() {
+    let world = ready(Registration::Open).await;
+    let first = register(&world, |_| ()).await.unwrap();
+    let first = world.oauth.known_client(text(&first, "client_id")).unwrap();
+    let copy = |number: usize| ClientRecord { id: format!("d{number:05}"), ..(*first).clone() };
+    for number in 1..DYNAMIC_CLIENTS {
+        let client = copy(number);
+        world.store.state().clients.insert(client.id.clone(), client);
+    }
+    // One of the file's administrators, one that a person uses, and one that a person agreed to.
+    let admin = ClientRecord { origin: From::Admin, id: "a00000".to_owned(), ..(*first).clone() };
+    let grant = world.grant(&copy(1), "ann", &["orders:read"]);
+    let consent = ConsentRecord {
+        user: "ann".to_owned(),
+        client: "d00002".to_owned(),
+        scopes: Vec::new(),
+        resources: Vec::new(),
+        authorization_details: Value::Null,
+        at: world.now(),
+    };
+    {
+        let mut state = world.store.state();
+        state.clients.insert(admin.id.clone(), admin);
+        state.grants.insert(grant.id.clone(), grant);
+        state.consents.insert((consent.user.clone(), consent.client.clone()), consent);
+    }
+    world.oauth.load_clients().await.unwrap();
+    let busy = Err(ErrorCode::TemporarilyUnavailable);
+    assert_eq!(register(&world, |_| ()).await.map(|_| ()), busy, "none is old enough");
+    world.clock.advance(UNUSED);
+    assert_eq!(register(&world, |_| ()).await.map(|_| ()), busy, "nearly");
+    world.clock.advance(Duration::from_secs(1));
+    register(&world, |_| ()).await.unwrap();
+    assert_eq!(world.oauth.dynamic_clients(), DYNAMIC_CLIENTS - ROOM + 1);
+    let known = |id: &str| world.oauth.known_client(id).is_some();
+    assert!(known("a00000") && known("d00001") && known("d00002") && !known("d00003"));
+    let place = (RevocationKind::Client, "d00003".to_owned());
+    assert!(world.store.state().revocations.contains_key(&place), "its tokens end with it");
+    let gone = world.events().iter().filter(|it| it.code == code::CLIENT_REMOVED).count();
+    assert_eq!(gone, ROOM, "each is recorded");
 }

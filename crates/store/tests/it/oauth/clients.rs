@@ -19,6 +19,7 @@ both_engines!(
     one_of_many_replacements_is_made,
     a_client_is_removed_with_its_tokens_and_consents,
     clients_are_listed_by_id_page_by_page,
+    a_client_is_unused_without_grant_and_consent,
 );
 
 fn client() -> ClientRecord {
@@ -134,6 +135,33 @@ async fn a_client_is_removed_with_its_tokens_and_consents(rig: Rig) {
     assert_eq!(consent, None, "who comes back must ask again");
     assert_eq!(remove().await.unwrap(), None);
     assert_eq!((rig.events().await.len(), rig.feed().await.len()), (3, 3));
+}
+
+async fn a_client_is_unused_without_grant_and_consent(rig: Rig) {
+    let mut all: Vec<_> = (0..4).map(|_| client()).collect();
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    for client in &all {
+        rig.store.create_client(client.clone(), created()).await.unwrap();
+    }
+    let [granted, agreed, rest @ ..] = &all[..] else { panic!("four clients") };
+    for (client, consents) in [(granted, false), (agreed, true)] {
+        let mut grant = super::grant();
+        grant.client = if consents { "another".to_owned() } else { client.id.clone() };
+        let consent = consents.then(|| ConsentRecord {
+            user: "alice".to_owned(),
+            client: client.id.clone(),
+            scopes: vec![],
+            resources: vec![],
+            authorization_details: serde_json::Value::Null,
+            at: START,
+        });
+        let company = CodeCompany { consent, ..CodeCompany::default() };
+        let code = (super::mac(), super::code(&grant));
+        rig.store.create_code(grant, code, company, super::issued()).await.unwrap();
+    }
+    let unused: Vec<String> = rest.iter().map(|it| it.id.clone()).collect();
+    assert_eq!(rig.store.unused_clients(10).await.unwrap(), unused);
+    assert_eq!(rig.store.unused_clients(1).await.unwrap(), unused[..1]);
 }
 
 async fn clients_are_listed_by_id_page_by_page(rig: Rig) {
