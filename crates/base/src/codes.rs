@@ -184,6 +184,7 @@ codes! {
     API_UNAUTHENTICATED = "api.unauthenticated", 401, Caller, "The control API does not know you", "Over the network the control API takes only access tokens of this gate's own authority that were made for it and are alive.", "Sign in with `portcullis login --url URL`, or use the command line on the gate's machine, which needs no token.";
     API_NOT_FOUND = "api.not_found", 404, Caller, "There is no such thing", "The control API has no such address, or nothing with this id.", "Look at the list that it should be in, or at `/api/openapi.json`.";
     API_CONFLICT = "api.conflict", 409, Caller, "It exists already", "What was to be made exists already.", "Look at the list, and change or remove what is there.";
+    API_LOCAL = "api.local", 403, Caller, "This is done on the machine itself", "What was asked for is answered at the socket of the gate's own machine only, never over the network.", "Run the command on that machine, as the user that runs the gate.";
     API_MEDIA_TYPE = "api.media_type", 415, Caller, "The body is not JSON", "The control API takes bodies as `application/json` only.", "Send `Content-Type: application/json`.";
     API_BUSY = "api.busy", 503, Operator, "Too much is asked at once", "As much of this (queries, followers, passwords being hashed) is under way as the control plane allows; nothing was changed.", "Try again in a moment.";
     QUERY_INVALID = "query.invalid", 400, Caller, "The query cannot be answered", "The query is not one that the ledger can answer, or asks for too much.", "The answer's detail says what; ask about fewer rows or columns.";
@@ -209,6 +210,7 @@ codes! {
     USER_CHANGED = "user.changed", 0, Nobody, "An account was changed", "An account was changed.", "Nothing to do.";
     AUTHENTICATOR_ADDED = "authenticator.added", 0, Nobody, "A way of signing in was added", "A person added an authenticator app, a passkey, recovery codes or an account elsewhere.", "Nothing to do.";
     AUTHENTICATOR_REMOVED = "authenticator.removed", 0, Nobody, "A way of signing in was removed", "A person or an administrator removed one or all of them.", "Nothing to do.";
+    BREAK_GLASS = "break_glass", 0, Nobody, "An account was reset from the machine itself", "Whoever runs the server took all ways of signing in of an account, to let its person begin anew.", "See that it was meant: who can do this can do everything.";
     LOGIN = "login", 0, Nobody, "Somebody signed in", "A person proved who they are; a session began or was renewed.", "Nothing to do.";
     LOGOUT = "logout", 0, Nobody, "Somebody signed out", "A session was ended.", "Nothing to do.";
     GRANT_GIVEN = "grant.given", 0, Nobody, "A grant was given", "A person or client was granted scopes.", "Nothing to do.";

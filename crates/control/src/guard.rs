@@ -52,7 +52,10 @@ pub const PUBLIC_PATHS: [&str; 12] = [
     "/api/openapi.json",
 ];
 /// The authority's endpoints and pages, which judge by themselves who asks.
-pub const AUTHORITY_PATHS: [&str; 23] = [
+pub const AUTHORITY_PATHS: [&str; 28] = [
+    "/account",
+    "/account/applications/end",
+    "/account/sessions/end",
     "/account/methods",
     "/account/methods/app",
     "/account/methods/app/add",
@@ -74,9 +77,13 @@ pub const AUTHORITY_PATHS: [&str; 23] = [
     "/oauth/logout",
     "/oauth/logout/decide",
     "/login",
+    "/login/with",
+    "/account/methods/link",
     "/device",
     "/setup",
 ];
+/// Where people come back to from another provider, whose name follows.
+const CALLBACK: &str = authority::oauth::CALLBACK_PATH;
 /// The API: behind it [`crate::admission`] asks for a token.
 const API: &str = "/api/v1/";
 /// RFC 7592: below it stands one client's registration.
@@ -100,9 +107,10 @@ impl Surface {
     /// Whether a path is answered here at all.
     fn answers(self, path: &str) -> bool {
         let registration = || path.strip_prefix(REGISTRATION).is_some_and(|id| !id.contains('/'));
+        let callback = || path.strip_prefix(CALLBACK).is_some_and(|it| !it.contains('/'));
         COMMON_PATHS.contains(&path)
             || (self.authority
-                && (path == KEYS_PATH || AUTHORITY_PATHS.contains(&path) || registration()))
+                && (path == KEYS_PATH || AUTHORITY_PATHS.contains(&path) || registration() || callback()))
             || (self.admin && (ADMIN_PATHS.contains(&path) || path.starts_with(API)))
     }
 }
@@ -242,6 +250,9 @@ mod tests {
         check("/livez", true, true);
         check("/.well-known/jwks.json", true, false);
         check("/oauth/register/abc", true, false);
+        check("/login/callback/corp", true, false);
+        check("/login/callback/corp/x", false, false);
+        check("/login/callback", false, false);
         for path in ["/oauth/register/abc/d", "/api/v1", "/api/v2/keys", "//api/v1/keys", ""] {
             check(path, false, false);
         }

@@ -99,6 +99,19 @@ impl OAuth {
         }
     }
 
+    /// A new password is a new authenticator: what was counted at the old one is forgotten (NIST SP 800-63B-4 §3.2.2).
+    pub(super) async fn forget_password_failures(&self, user: &str) -> Result<(), Error> {
+        let owned = self.parts.store.authenticators(user.to_owned()).await?;
+        let counts = |it: &AuthenticatorRecord| {
+            matches!(it.kind(), FactorKind::Password | FactorKind::Device)
+        };
+        for row in owned.into_iter().filter(|it| counts(it) && it.failures > 0) {
+            let after = AuthenticatorRecord { failures: 0, ..row.clone() };
+            self.parts.store.replace_authenticator(row, after, None).await?;
+        }
+        Ok(())
+    }
+
     /// Takes the count of an attempt back that was not judged.
     pub(super) async fn uncount(&self, guard: Guard) -> Result<(), Error> {
         if let Some(row) = guard.browser.or(guard.password) {

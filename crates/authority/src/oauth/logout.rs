@@ -315,8 +315,9 @@ impl OAuth {
     /// # Errors
     /// As the store says.
     pub async fn sign_out(&self, text: &SessionText, origin: &Origin) -> Result<bool, Error> {
-        let Some(current) = self.current(Some(text)).await? else { return Ok(false) };
-        self.end_this_session(&current.session, origin).await
+        // Half a sign-in ends too.
+        let Some(standing) = self.standing(Some(text)).await? else { return Ok(false) };
+        self.end_this_session(&standing.current.session, origin).await
     }
 
     pub(crate) async fn end_this_session(

@@ -377,6 +377,10 @@ impl OAuth {
             return Ok(Err(MethodRefused::Gone));
         };
         let rest = standing.owned.iter().filter(|it| it.id != id);
+        if is_only_way_in(&standing, &record) {
+            let why = "This is your only way of signing in. Set a password or add a passkey first.";
+            return Ok(Err(MethodRefused::Invalid("method", why.to_owned())));
+        }
         let last = record.kind().is_second() && !rest.clone().any(|it| it.kind().is_second());
         let keep = Some(standing.current.session.id.clone());
         let ends = keep.clone().filter(|_| record.kind() != FactorKind::Device);
@@ -440,6 +444,16 @@ impl OAuth {
             let _ = self.parts.mail.send(message).await;
         }
     }
+}
+
+/// Whether a person without a password begins every sign-in with this account elsewhere.
+fn is_only_way_in(standing: &Standing, record: &AuthenticatorRecord) -> bool {
+    let begins = |it: &AuthenticatorRecord| {
+        matches!(it.kind(), FactorKind::Federated | FactorKind::Passkey) && it.id != record.id
+    };
+    record.kind() == FactorKind::Federated
+        && standing.current.user.password.is_none()
+        && !standing.owned.iter().any(begins)
 }
 
 /// What the state of an enrolment is sealed for.

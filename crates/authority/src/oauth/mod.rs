@@ -9,11 +9,13 @@
 //! - What is issued can be ended: by token, by grant, by client, by subject.
 //! - Codes, refresh tokens and secrets are known to the store as MACs only.
 
+mod account;
 mod admin;
+mod administer;
 mod authorize;
+mod browsers;
 mod client_auth;
 pub mod clients;
-mod browsers;
 mod describe;
 mod described;
 mod device_page;
@@ -24,9 +26,9 @@ pub(crate) mod fixture;
 pub mod introspect;
 mod living;
 mod logout;
-mod methods;
 #[cfg(test)]
 pub(crate) mod memory;
+mod methods;
 mod mint;
 mod par;
 mod passkeys;
@@ -50,7 +52,9 @@ pub mod trust;
 pub mod userinfo;
 mod users;
 
+pub use account::{OwnAccount, OwnClient, OwnSession};
 pub use admin::{AdminCall, AdminCaller, CLI_CLIENT, cli_client};
+pub use administer::{Invited, Reset, codes_left};
 pub use authorize::{
     Asked, CONTINUE, CONTINUE_LONGEST, ClientView, ConsentAnswer, ConsentView, ErrorPage,
     LoginReason, LoginView, Step,

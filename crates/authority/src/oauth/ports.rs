@@ -96,6 +96,8 @@ pub trait PeopleStore: Send + Sync {
     fn sessions(&self, user: String, now: UnixMs) -> Answer<'_, Vec<SessionRecord>>;
     /// What a person agreed to for a client.
     fn consent(&self, user: String, client: String) -> Answer<'_, Option<ConsentRecord>>;
+    /// Forgets it, so that the person is asked again; whether there was any.
+    fn forget_consent(&self, user: String, client: String, event: Event) -> Answer<'_, bool>;
 }
 
 /// Keeps authenticators. Every change compares the whole record, so that what may be used once is.
@@ -125,8 +127,15 @@ pub trait AuthenticatorStore: Send + Sync {
         keep: Option<String>,
         event: Option<Event>,
     ) -> Answer<'_, bool>;
-    /// Removes all of a person, for a new beginning, and ends all sessions; how many there were.
-    fn remove_authenticators(&self, user: String, event: Event) -> Answer<'_, u64>;
+    /// Replaces an account as [`PeopleStore::replace_user`] does, and removes all its authenticators in the same
+    /// transaction; how many there were.
+    fn reset_user(
+        &self,
+        before: UserRecord,
+        after: UserRecord,
+        revoke: Revocation,
+        event: Event,
+    ) -> Answer<'_, Option<(i64, u64)>>;
     /// Those of a person, by id.
     fn authenticators(&self, user: String) -> Answer<'_, Vec<AuthenticatorRecord>>;
     /// The one with this handle.

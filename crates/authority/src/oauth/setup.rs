@@ -145,7 +145,10 @@ impl OAuth {
         event.detail = Some("a password was set with a set-up text".into());
         let id = user.id.clone();
         match self.parts.store.replace_user(user, after, revoke, event).await? {
-            Some(_) => Ok(id),
+            Some(_) => {
+                self.forget_password_failures(&id).await?;
+                Ok(id)
+            }
             // Somebody was faster with the same text.
             None => Err(Error::invalid("setup", "this link was used or has expired")),
         }

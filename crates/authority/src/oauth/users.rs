@@ -215,6 +215,26 @@ impl OAuth {
         actor: &Actor,
         id: &str,
         what: &str,
+        change: impl FnMut(&mut UserRecord) -> Result<(), Error>,
+    ) -> Result<Done<UserRecord>, Error> {
+        self.change_user_as(actor, id, (what, false), change).await
+    }
+
+    /// Ends sessions and tokens of an account, and changes nothing else.
+    pub(super) async fn change_and_revoke(
+        &self,
+        actor: &Actor,
+        id: &str,
+        what: &str,
+    ) -> Result<Done<UserRecord>, Error> {
+        self.change_user_as(actor, id, (what, true), |_| Ok(())).await
+    }
+
+    async fn change_user_as(
+        &self,
+        actor: &Actor,
+        id: &str,
+        (what, ends): (&str, bool),
         mut change: impl FnMut(&mut UserRecord) -> Result<(), Error>,
     ) -> Result<Done<UserRecord>, Error> {
         for _ in 0..TRIES {
@@ -226,7 +246,7 @@ impl OAuth {
                 return self.act_refused(actor, code::USER_CHANGED, Some(id), refusal).await;
             }
             after.updated_at = self.parts.clock.now();
-            let narrower = after.disabled_at.is_some() || after.roles != before.roles;
+            let narrower = ends || after.disabled_at.is_some() || after.roles != before.roles;
             let revoke = narrower.then(|| self.subject_revocation(id));
             let event = self.act(actor, code::USER_CHANGED, Some(id), what)?;
             let done = self.parts.store.replace_user(before, after.clone(), revoke, event).await?;
@@ -308,7 +328,7 @@ fn profile(claims: &Object) -> Result<Object, Error> {
     }
 }
 
-fn missing(id: &str) -> Error {
+pub(super) fn missing(id: &str) -> Error {
     Error::NotFound { what: "user", id: id.escape_default().take(64).collect() }
 }
 

@@ -164,6 +164,9 @@ pub(crate) const VISIT: &str = "portcullis_visit";
 /// The cookie by which a browser is known that has signed in before. It is no proof of anything.
 pub(crate) const BROWSER: &str = "portcullis_browser";
 
+/// The cookie that waits while its person is at another provider. Sealed.
+pub(crate) const AWAY: &str = "portcullis_away";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use super::Issuer;
 use super::answer::see_other;
+use super::federation;
 use super::form::SESSION;
 use super::person::{Visit, forged, message, own_login, with_cookie};
 use super::second::{self, Ask, METHODS, broken, second_page};
@@ -61,10 +62,16 @@ fn list(issuer: &Issuer, visit: &Visit, own: &OwnMethods, said: Option<String>) 
         must_add: own.must_add,
         passkeys: issuer.oauth().has_passkeys(),
         said,
-        methods: own.authenticators.iter().map(view).collect(),
+        methods: own.authenticators.iter().filter(|it| !is_elsewhere(it)).map(view).collect(),
+        accounts: own.authenticators.iter().filter(|it| is_elsewhere(it)).map(view).collect(),
+        providers: federation::linkable(issuer, &csrf(issuer, visit)),
         left: own.recovery_left,
     };
     page(StatusCode::OK, &template, None).into_response()
+}
+
+fn is_elsewhere(it: &AuthenticatorRecord) -> bool {
+    it.kind() == FactorKind::Federated
 }
 
 fn view(it: &AuthenticatorRecord) -> MethodView {
@@ -180,7 +187,9 @@ async fn remove(State(issuer): State<Issuer>, visit: Visit) -> Response {
 pub(super) async fn refuse(issuer: &Issuer, visit: &Visit, refused: MethodRefused) -> Response {
     match refused {
         MethodRefused::NotSignedIn => own_login(issuer, visit, None),
-        MethodRefused::Prove(offers) if offers.password => own_login(issuer, visit, None),
+        MethodRefused::Prove(offers) if offers.password || offers.federated => {
+            own_login(issuer, visit, None)
+        }
         MethodRefused::Prove(offers) => {
             let standing = issuer.oauth().standing(visit.session().as_ref()).await.ok().flatten();
             let passkey =

@@ -8,9 +8,11 @@
 //! Invariants: no answer with a token or a code may be stored; a redirect after a POST is a 303, so that no form goes
 //! on to somebody else (RFC 9700 §4.12).
 
+mod account;
 mod answer;
 mod details;
 mod device;
+mod federation;
 mod form;
 mod logout;
 mod machine;
@@ -83,8 +85,10 @@ impl Issuer {
 pub(crate) fn routes(issuer: Issuer) -> Router {
     machine::routes()
         .merge(person::routes())
+        .merge(account::routes())
         .merge(methods::routes())
         .merge(passkey::routes())
+        .merge(federation::routes())
         .merge(device::routes())
         .merge(userinfo::routes())
         .merge(logout::routes())

@@ -1,8 +1,10 @@
 //! Pages for people: the authorization endpoint, signing in and out, consent, set-up.
 
 use super::Issuer;
+use super::account::ACCOUNT;
 use super::answer::see_other;
 use super::details;
+use super::federation;
 use super::form::{self, BROWSER, Cookies, SESSION, VISIT};
 use super::passkey;
 use super::second::{self, Ask, METHODS, Tried, next_of, second_page};
@@ -272,6 +274,8 @@ fn login_page(
         Ok(visitor) => visitor,
         Err(status) => return status.into_response(),
     };
+    // Who is asked once more shall not come back with what was there before.
+    let fresh = view.reason != LoginReason::NotSignedIn;
     let reason = match view.reason {
         LoginReason::NotSignedIn
         | LoginReason::Choose
@@ -295,6 +299,7 @@ fn login_page(
         client: Some(client(&view.client)),
         reason: reason.map(str::to_owned),
         csrf: issuer.oauth().csrf(&visitor, "login"),
+        providers: federation::links(issuer, &visitor, (&view.continue_text, fresh)),
         proceed: view.continue_text,
         email,
         error,
@@ -330,7 +335,7 @@ async fn login(State(issuer): State<Issuer>, visit: Visit) -> Response {
 
 /// Pages of ours that may be gone back to after signing in. WHY a list: whatever stands in an address, nobody is led
 /// elsewhere (RFC 9700 §4.11).
-const OWN_PAGES: [&str; 2] = ["/device", METHODS];
+const OWN_PAGES: [&str; 3] = ["/device", ACCOUNT, METHODS];
 
 /// The page of ours that `next` names, with its query.
 pub(super) fn own_page(next: &str) -> Option<&str> {
@@ -356,6 +361,11 @@ pub(super) fn own_login(issuer: &Issuer, visit: &Visit, attempt: Option<Attempt>
         client: None,
         reason: None,
         csrf: issuer.oauth().csrf(&visitor, "login"),
+        providers: federation::links(
+            issuer,
+            &visitor,
+            (&format!("next:{next}"), visit.session().is_some()),
+        ),
         proceed: format!("next:{next}"),
         email,
         error,

@@ -186,9 +186,26 @@ fn user_schemas() -> Value {
     json!({
         "NewUser": object(&["email"], json!({
             "email": text(), "name": maybe("string"), "roles": texts(),
+            "mail": { "type": "boolean" },
         })),
         "Roles": object(&["roles"], json!({ "roles": texts() })),
-        "CreatedUser": answer(json!({ "id": text(), "setup_url": maybe("string") })),
+        "CreatedUser": answer(json!({
+            "id": text(), "setup_url": maybe("string"), "mailed": { "type": "boolean" },
+        })),
+        "ResetUser": answer(json!({
+            "user": reference("User"), "removed": number(), "setup_url": text(),
+        })),
+        "EndedSessions": answer(json!({ "id": text(), "ended": number() })),
+        "Authenticator": answer(json!({
+            "id": text(),
+            "kind": word(&["password", "totp", "passkey", "recovery", "device", "federated"]),
+            "name": maybe("string"), "created_at": moment(), "last_used_at": maybe_moment(),
+            "failures": number(), "shut": { "type": "boolean" },
+            "codes_left": maybe("integer"), "second_factor": { "type": "boolean" },
+        })),
+        "UserDetail": { "allOf": [reference("User"), answer(json!({
+            "authenticators": { "type": "array", "items": reference("Authenticator") },
+        }))] },
         "User": answer(json!({
             "id": text(), "email": text(), "email_verified": { "type": "boolean" },
             "name": maybe("string"), "roles": texts(), "has_password": { "type": "boolean" },

@@ -58,6 +58,14 @@ pub(crate) struct AddPasskeyPage {
     pub(crate) error: Option<String>,
 }
 
+/// A link that leads to another provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProviderLink {
+    pub(crate) href: String,
+    /// What people call it.
+    pub(crate) label: String,
+}
+
 /// Asks for e-mail and password.
 #[derive(Debug, Template)]
 #[template(path = "login.html")]
@@ -66,6 +74,8 @@ pub(crate) struct Login {
     pub(crate) client: Option<ClientView>,
     /// Why the person is asked again.
     pub(crate) reason: Option<String>,
+    /// Where else the person may sign in.
+    pub(crate) providers: Vec<ProviderLink>,
     pub(crate) csrf: String,
     pub(crate) proceed: String,
     pub(crate) email: String,
@@ -113,8 +123,45 @@ pub(crate) struct Methods {
     pub(crate) passkeys: bool,
     pub(crate) said: Option<String>,
     pub(crate) methods: Vec<MethodView>,
+    /// Accounts elsewhere that are linked.
+    pub(crate) accounts: Vec<MethodView>,
+    /// Where else one may be linked.
+    pub(crate) providers: Vec<ProviderLink>,
     /// Recovery codes that are left.
     pub(crate) left: Option<usize>,
+}
+
+/// A session of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SessionView {
+    pub(crate) id: String,
+    pub(crate) browser: String,
+    /// Whether it is the one that looks.
+    pub(crate) this: bool,
+    pub(crate) since: String,
+    pub(crate) from: Option<String>,
+    pub(crate) how: &'static str,
+}
+
+/// An application that a person has allowed something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AppView {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) since: String,
+    pub(crate) scopes: String,
+}
+
+/// A person's account.
+#[derive(Debug, Template)]
+#[template(path = "account.html")]
+pub(crate) struct Account {
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    pub(crate) account: String,
+    pub(crate) said: Option<String>,
+    pub(crate) sessions: Vec<SessionView>,
+    pub(crate) clients: Vec<AppView>,
 }
 
 /// Shows a secret for an app and takes the first code.

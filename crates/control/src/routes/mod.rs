@@ -3,6 +3,7 @@
 mod addresses;
 mod blocks;
 mod clients;
+mod factors;
 mod keys;
 mod ledger;
 mod mail;
@@ -49,6 +50,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         addresses::endpoints(),
         clients::endpoints(),
         users::endpoints(),
+        factors::endpoints(),
         trust::endpoints(),
         words::endpoints(),
         signing::endpoints(),

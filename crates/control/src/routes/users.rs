@@ -13,6 +13,7 @@ use authority::oauth::{CreateUser, CreatedUser};
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
+use base::Secret;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json as object};
@@ -44,8 +45,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             handler: get(show),
             operation: users("Shows an account").by_id("The account's id").answers(
                 200,
-                "The account",
-                "User",
+                "The account and its authenticators, without their secrets",
+                "UserDetail",
             ),
         },
         Endpoint {
@@ -92,9 +93,12 @@ struct NewUser {
     name: Option<String>,
     #[serde(default)]
     roles: Vec<String>,
+    /// Whether the link is mailed to the person.
+    #[serde(default)]
+    mail: bool,
 }
 
-fn view(user: &UserRecord) -> Value {
+pub(super) fn view(user: &UserRecord) -> Value {
     object!({
         "id": user.id,
         "email": user.email,
@@ -108,11 +112,15 @@ fn view(user: &UserRecord) -> Value {
     })
 }
 
-/// The link's secret stands behind `#`, so that it reaches neither a server nor a log on the way.
-fn created(api: &Api, made: &CreatedUser) -> Result<Value, Problem> {
-    let base = api.oauth()?.settings().url("/setup");
-    let link = made.setup.as_ref().map(|text| format!("{base}#{}", text.expose()));
-    Ok(object!({ "id": made.id, "setup_url": link }))
+/// An account's id and its set-up link.
+pub(super) fn invitation(id: &str, link: Option<&Secret<String>>, mailed: bool) -> Value {
+    object!({ "id": id, "setup_url": link.map(|it| it.expose()), "mailed": mailed })
+}
+
+fn created(api: &Api, made: &CreatedUser, mailed: bool) -> Result<Value, Problem> {
+    let oauth = api.oauth()?;
+    let link = made.setup.as_ref().map(|text| oauth.setup_url(text));
+    Ok(invitation(&made.id, link.as_ref(), mailed))
 }
 
 async fn create(
@@ -120,16 +128,24 @@ async fn create(
     by: Caller,
     Body(ask): Body<NewUser>,
 ) -> Result<Response, Problem> {
+    let (oauth, mail) = (api.oauth()?, ask.mail);
     let ask = CreateUser { email: ask.email, name: ask.name, roles: ask.roles, password: None };
-    let made = api.oauth()?.create_user(&by.actor(), ask).await.map_err(ActError::from)?;
+    let made = oauth.create_user(&by.actor(), ask).await.map_err(ActError::from)?;
     api.in_force(made.seq, "the account is kept").await?;
-    Ok(json(StatusCode::CREATED, &created(&api, &made)?))
+    let mailed = match made.setup.as_ref().filter(|_| mail) {
+        Some(setup) => {
+            let user = oauth.show_user(&made.id).await.map_err(ActError::from)?;
+            oauth.send_invitation(&user, setup).await
+        }
+        None => false,
+    };
+    Ok(json(StatusCode::CREATED, &created(&api, &made, mailed)?))
 }
 
 async fn setup(State(api): State<Api>, by: Caller, Id(id): Id) -> Result<Response, Problem> {
     let made = api.oauth()?.renew_setup(&by.actor(), &id).await.map_err(ActError::from)?;
     api.in_force(made.seq, "the new link is kept").await?;
-    Ok(json(StatusCode::OK, &created(&api, &made)?))
+    Ok(json(StatusCode::OK, &created(&api, &made, false)?))
 }
 
 async fn list(
@@ -148,8 +164,15 @@ async fn list(
 }
 
 async fn show(State(api): State<Api>, _: Caller, Id(id): Id) -> Result<Response, Problem> {
-    let user = api.oauth()?.show_user(&id).await.map_err(ActError::from)?;
-    Ok(json(StatusCode::OK, &view(&user)))
+    let oauth = api.oauth()?;
+    let user = oauth.show_user(&id).await.map_err(ActError::from)?;
+    let owned = oauth.authenticators_of(&id).await.map_err(ActError::from)?;
+    let mut answer = view(&user);
+    if let Value::Object(fields) = &mut answer {
+        let owned = owned.iter().map(super::factors::shown).collect();
+        fields.insert("authenticators".to_owned(), Value::Array(owned));
+    }
+    Ok(json(StatusCode::OK, &answer))
 }
 
 /// The roles and groups from now on.

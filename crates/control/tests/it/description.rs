@@ -76,8 +76,12 @@ fn the_contracts_paths_are_described() {
         "post /api/v1/scopes",
         "post /api/v1/trust",
         "post /api/v1/users",
+        "post /api/v1/users/{id}/break-glass",
         "post /api/v1/users/{id}/disable",
         "post /api/v1/users/{id}/enable",
+        "post /api/v1/users/{id}/end-sessions",
+        "post /api/v1/users/{id}/invite",
+        "post /api/v1/users/{id}/reset-factors",
         "post /api/v1/users/{id}/roles",
         "post /api/v1/users/{id}/setup",
     ];

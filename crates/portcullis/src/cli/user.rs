@@ -21,8 +21,8 @@ pub(super) async fn run(
     printer: &mut Printer<'_>,
 ) -> Result<(), CliError> {
     match command {
-        UserCommand::Create { email, name, roles } => {
-            let body = json!({ "email": email, "name": name, "roles": roles });
+        UserCommand::Create { email, name, roles, no_mail } => {
+            let body = json!({ "email": email, "name": name, "roles": roles, "mail": !no_mail });
             let made = gate.post("/api/v1/users", &body).await?;
             Ok(printer.result(&made, &linked(&made))?)
         }
@@ -32,14 +32,27 @@ pub(super) async fn run(
         }
         UserCommand::Show { id } => {
             let user = gate.fetch(&at(id, "")).await?;
-            let lines: Vec<String> = user
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(field, value)| format!("{field:<14} {}", show(Some(value))))
-                .collect();
-            Ok(printer.result(&user, &lines.join("\n"))?)
+            Ok(printer.result(&user, &shown(&user))?)
+        }
+        UserCommand::Invite { id } => {
+            let made = gate.post(&at(id, "/invite"), &json!({})).await?;
+            Ok(printer.result(&made, &linked(&made))?)
+        }
+        UserCommand::ResetFactors { id, break_glass } => {
+            let what = if *break_glass { "/break-glass" } else { "/reset-factors" };
+            let done = gate.post(&at(id, what), &json!({})).await?;
+            let text = format!(
+                "The account {id} has no password and no second factor any more; its sessions and tokens are dead.\n\n\
+                 {}\n\nThe person sets a password there, once, within a day.",
+                show(done.get("setup_url")),
+            );
+            Ok(printer.result(&done, &text)?)
+        }
+        UserCommand::EndSessions { id } => {
+            let done = gate.post(&at(id, "/end-sessions"), &json!({})).await?;
+            let count = show(done.get("ended"));
+            let text = format!("{count} sessions of {id} are ended; what was issued is dead");
+            Ok(printer.result(&done, &text)?)
         }
         UserCommand::Setup { id } => {
             let made = gate.post(&at(id, "/setup"), &json!({})).await?;
@@ -71,9 +84,32 @@ fn at(id: &str, what: &str) -> String {
 }
 
 fn linked(made: &Value) -> String {
+    let mailed = match made.get("mailed").and_then(Value::as_bool) {
+        Some(true) => " The link was mailed.",
+        _ => "",
+    };
     format!(
-        "{}\n\nThe person sets a password there, once, within a day. The account's id is {}.",
+        "{}\n\nThe person sets a password there, once, within a day.{mailed} The account's id is {}.",
         show(made.get("setup_url")),
         show(made.get("id")),
     )
+}
+
+/// An account, a line each, and how its person signs in.
+fn shown(user: &Value) -> String {
+    let all = || user.as_object().into_iter().flatten();
+    let plain = all().filter(|(field, value)| *field != "authenticators" && !value.is_null());
+    let mut lines: Vec<String> =
+        plain.map(|(field, value)| format!("{field:<14} {}", show(Some(value)))).collect();
+    let owned = user.get("authenticators").and_then(Value::as_array);
+    let words = [("created_at", "added"), ("last_used_at", "last used"), ("failures", "failures")];
+    for it in owned.into_iter().flatten() {
+        let said = words.iter().filter_map(|(field, word)| {
+            let value = it.get(field).filter(|value| !value.is_null())?;
+            Some(format!("; {word} {}", show(Some(value))))
+        });
+        let said: String = said.collect();
+        lines.push(format!("{:<14} {}{said}", show(it.get("kind")), show(it.get("name"))));
+    }
+    lines.join("\n")
 }

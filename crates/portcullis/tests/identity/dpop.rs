@@ -8,13 +8,13 @@ use testkit::jose::{Algorithm, Key, b64, sha256};
 use testkit::{Gate, Issuer, Response, Upstream};
 
 /// A client's key, and the proofs that it makes.
-struct Holder {
+pub(crate) struct Holder {
     key: Key,
     made: AtomicU64,
 }
 
 impl Holder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { key: Key::generate(Algorithm::Es256, "own"), made: AtomicU64::new(0) }
     }
 
@@ -25,7 +25,7 @@ impl Holder {
     }
 
     /// RFC 7638 §3: the members in their order, without white space.
-    fn thumbprint(&self) -> String {
+    pub(crate) fn thumbprint(&self) -> String {
         b64(sha256(self.jwk().to_string().as_bytes()))
     }
 
@@ -43,7 +43,7 @@ impl Holder {
         self.key.token_with(&header, claims)
     }
 
-    fn proof(&self, method: &str, uri: &str, token: Option<&str>) -> String {
+    pub(crate) fn proof(&self, method: &str, uri: &str, token: Option<&str>) -> String {
         self.sign(&self.claims(method, uri, token))
     }
 }

@@ -1,6 +1,7 @@
 //! Step-up at the gate (RFC 9470): a level and a freshness that a route asks for, cold, warm, live, over both versions of
 //! HTTP; and everything that must never pass for them.
 
+use crate::dpop::Holder;
 use crate::own::Client;
 use crate::setup::*;
 use serde_json::{Value, json};
@@ -292,4 +293,30 @@ fn the_record_says_which_sign_in_there_was_and_which_is_asked() {
     let id = passed.header("x-request-id").expect("an id").to_owned();
     let text = it.gate.done(&["explain", &id]).to_string();
     assert!(text.contains("would_deny") && text.contains("step_up.required"), "{text}");
+}
+
+#[test]
+fn rfc9449_s7_1_a_bound_token_is_challenged_under_its_own_scheme() {
+    let (it, holder) = (start(), Holder::new());
+    let url = format!("http://{}/strong/x", it.gate.address());
+    let bound = |acr: &str| {
+        let cnf = json!({ "jkt": holder.thumbprint() });
+        token_of(&it.corp, &json!({ "acr": acr, "auth_time": now(), "cnf": cnf }))
+    };
+    for (acr, status) in [("mid", 401), ("high", 200)] {
+        let token = bound(acr);
+        for _ in 0..4 {
+            let authorization = format!("DPoP {token}");
+            let proof = holder.proof("GET", &url, Some(&token));
+            let sent = [("authorization", authorization.as_str()), ("dpop", proof.as_str())];
+            let told = it.gate.get("/strong/x", &sent);
+            assert_eq!(told.status, status, "{}", told.text());
+            if status == 401 {
+                let said = challenge(&told);
+                assert!(said.starts_with("DPoP "), "{said}");
+                assert!(said.contains("insufficient_user_authentication"), "{said}");
+                assert!(said.contains("acr_values=\"high\", max_age=\"300\""), "{said}");
+            }
+        }
+    }
 }

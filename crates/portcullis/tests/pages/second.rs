@@ -134,3 +134,29 @@ fn another_person_may_come_instead_at_the_second_step() {
     assert_eq!(browser.text("h1"), "Allow Orders dashboard?");
     assert!(browser.text(".for").contains(eve.email()));
 }
+
+#[test]
+fn a_person_sees_and_ends_their_sessions_and_applications() {
+    let stage = Stage::start();
+    let client = stage.client("Orders dashboard");
+    either_way(|browser, _| {
+        let person = Person::new(&stage.gate, "Ada Lovelace");
+        stage.sign_in(browser, &stage.authorize(&client, &[]), &person);
+        browser.click("button[value=allow]");
+        forget(browser);
+        stage.sign_in(browser, &stage.at("/account"), &person);
+        assert_eq!(browser.text("h1"), "Your account");
+        assert!(browser.text("main").contains("this one"), "{}", browser.text("main"));
+        assert!(browser.text("main").contains("Orders dashboard"));
+        assert!(browser.text("main").contains("orders:read"), "{}", browser.text("main"));
+        browser.click("form[action='/account/applications/end'] button");
+        assert!(browser.text("main").contains("No application acts for you"));
+        assert!(browser.has("input[value=others]"));
+        browser.click("form[action='/account/sessions/end'] button");
+        assert!(!browser.has("form[action='/account/sessions/end']"), "one is left: this one");
+        // What was allowed is asked for again.
+        browser.open(&stage.authorize(&client, &[]));
+        assert_eq!(browser.text("h1"), "Allow Orders dashboard?");
+        quiet(browser);
+    });
+}

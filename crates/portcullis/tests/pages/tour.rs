@@ -83,6 +83,8 @@ fn second_steps(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
     at("recovery-codes", "Your recovery codes", BOTH);
     browser.click("a.button");
     at("methods", "How you sign in", BOTH);
+    browser.open(&stage.at("/account"));
+    at("account", "Your account", BOTH);
     forget(browser);
     stage.sign_in(browser, &stage.authorize(&client, &[]), &person);
     at("second-step", "One more step", BOTH);

@@ -1,11 +1,13 @@
 //! People's authenticators.
 
+use super::people::replaced;
 use super::{from_doc, none, searchable, to_doc};
 use crate::conn::{Conn, args};
 use crate::dialect::{Both, locking};
 use crate::open::Store;
 use crate::outbox::put_event;
 use authority::oauth::ports::AuthenticatorStore;
+use authority::oauth::records::{Revocation, UserRecord};
 use authority::people::AuthenticatorRecord;
 use authority::people::records::AUTHENTICATORS_MOST;
 use authority::{Answer, PortError};
@@ -88,14 +90,19 @@ impl AuthenticatorStore for Store {
         }))
     }
 
-    fn remove_authenticators(&self, user: String, event: Event) -> Answer<'_, u64> {
+    fn reset_user(
+        &self,
+        before: UserRecord,
+        after: UserRecord,
+        revoke: Revocation,
+        event: Event,
+    ) -> Answer<'_, Option<(i64, u64)>> {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
-                let removed = conn.execute(REMOVE_ALL, args![user.as_str()]).await?;
-                // No session has an empty id.
-                end_others(conn, &user, Some(String::new())).await?;
-                put_event(conn, &event).await?;
-                Ok(removed)
+                let done = replaced(conn, (&before, &after), Some(&revoke), &event).await?;
+                let Some(seq) = done else { return Ok(None) };
+                let removed = conn.execute(REMOVE_ALL, args![before.id.as_str()]).await?;
+                Ok(Some((seq, removed)))
             })
         }))
     }

@@ -2,12 +2,12 @@
 
 use super::clients::page_args;
 use super::{ROWS, from_doc, none, revocations, searchable, to_doc};
-use crate::conn::args;
+use crate::conn::{Conn, args};
 use crate::dialect::{Both, locking};
 use crate::feed::Subject;
 use crate::open::Store;
 use crate::outbox::put_event;
-use authority::Answer;
+use authority::{Answer, PortError};
 use authority::oauth::ports::{PeopleStore, TextPage};
 use authority::oauth::records::{ConsentRecord, Mac, Revocation, SessionRecord, UserRecord};
 use base::{Event, UnixMs};
@@ -27,7 +27,31 @@ const REPLACE_SESSION: &str = "UPDATE sessions SET expires_at = $2, doc = $3 WHE
 const END_SESSION: &str = "DELETE FROM sessions WHERE id = $1 RETURNING doc";
 const SESSIONS: &str =
     "SELECT doc FROM sessions WHERE user_id = $1 AND expires_at > $2 ORDER BY id LIMIT $3";
+const FORGET_CONSENT: &str = "DELETE FROM consents WHERE user_id = $1 AND client_id = $2";
 const CONSENT: &str = "SELECT doc FROM consents WHERE user_id = $1 AND client_id = $2";
+
+/// Replaces an account if it still is as `before`; see [`PeopleStore::replace_user`].
+pub(super) async fn replaced(
+    conn: &mut Conn,
+    (before, after): (&UserRecord, &UserRecord),
+    revoke: Option<&Revocation>,
+    event: &Event,
+) -> Result<Option<i64>, PortError> {
+    let lock = conn.dialect().words(TO_REPLACE);
+    let found =
+        conn.first(lock, args![before.id.as_str()], |row| from_doc::<UserRecord>(row.text(0)?));
+    if found.await?.as_ref() != Some(before) || after.id != before.id {
+        return Ok(None);
+    }
+    let args = args![after.id.as_str(), after.email.as_str(), to_doc(after)?];
+    conn.execute(REPLACE, args).await?;
+    put_event(conn, event).await?;
+    let seq = Subject::User(&after.id).announce(conn, event.time).await?;
+    let Some(revoke) = revoke else { return Ok(Some(seq)) };
+    conn.execute(END_SESSIONS, args![after.id.as_str()]).await?;
+    // After the other row: who has seen this one has seen both.
+    revocations::put(conn, revoke, event.time).await.map(Some)
+}
 
 impl PeopleStore for Store {
     fn create_user(&self, user: UserRecord, event: Event) -> Answer<'_, i64> {
@@ -50,21 +74,7 @@ impl PeopleStore for Store {
     ) -> Answer<'_, Option<i64>> {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
-                let lock = conn.dialect().words(TO_REPLACE);
-                let found = conn.first(lock, args![before.id.as_str()], |row| {
-                    from_doc::<UserRecord>(row.text(0)?)
-                });
-                if found.await?.as_ref() != Some(&before) || after.id != before.id {
-                    return Ok(None);
-                }
-                let args = args![after.id.as_str(), after.email.as_str(), to_doc(&after)?];
-                conn.execute(REPLACE, args).await?;
-                put_event(conn, &event).await?;
-                let seq = Subject::User(&after.id).announce(conn, event.time).await?;
-                let Some(revoke) = revoke else { return Ok(Some(seq)) };
-                conn.execute(END_SESSIONS, args![after.id.as_str()]).await?;
-                // After the other row: who has seen this one has seen both.
-                revocations::put(conn, &revoke, event.time).await.map(Some)
+                replaced(conn, (&before, &after), revoke.as_ref(), &event).await
             })
         }))
     }
@@ -155,6 +165,21 @@ impl PeopleStore for Store {
         self.read(Box::new(move |conn| {
             let args = args![user, client];
             Box::pin(conn.first(CONSENT, args, |row| from_doc(row.text(0)?)))
+        }))
+    }
+
+    fn forget_consent(&self, user: String, client: String, event: Event) -> Answer<'_, bool> {
+        if !searchable(&user) || !searchable(&client) {
+            return Box::pin(async { Ok(false) });
+        }
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                let there = conn.execute(FORGET_CONSENT, args![user, client]).await? > 0;
+                if there {
+                    put_event(conn, &event).await?;
+                }
+                Ok(there)
+            })
         }))
     }
 }

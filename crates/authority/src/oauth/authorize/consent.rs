@@ -2,11 +2,11 @@
 
 use super::request::is_stranger;
 use super::{Prepared, Step, Stop};
-use crate::oauth::{OAuth, PasskeyAsk};
 use crate::oauth::clients::auth_method;
 use crate::oauth::records::{ClientRecord, ConsentRecord};
 use crate::oauth::scopes::{self, ScopeView};
 use crate::oauth::sessions::{Current, SessionText};
+use crate::oauth::{OAuth, PasskeyAsk};
 use crate::people::Offers;
 use protocol::AlgorithmSet;
 use protocol::oauth::ErrorCode;

@@ -248,7 +248,7 @@ impl OAuth {
         let (reason, passkey) = match missing {
             Missing::Nothing => return Ok(None),
             // One factor that is too old is asked for from the beginning, so that another person may come instead.
-            Missing::Proof(Offers { password: true, .. }) => {
+            Missing::Proof(Offers { password: true, .. } | Offers { federated: true, .. }) => {
                 return Ok(Some(LoginReason::TooLongAgo.into()));
             }
             Missing::Proof(offers) => {

@@ -40,7 +40,8 @@ impl Stage {
         let ask = SignIn {
             email: ANN.to_owned(),
             password: Secret::new(PASSWORD.to_owned()),
-            session: old.cloned(), browser: None
+            session: old.cloned(),
+            browser: None,
         };
         let text = self.world.oauth.sign_in(ask, &origin()).await.unwrap().unwrap().text;
         self.world.events();

@@ -25,7 +25,8 @@ async fn stage() -> Stage {
     let ask = SignIn {
         email: "ann@example.com".to_owned(),
         password: Secret::new(PASSWORD.to_owned()),
-        session: None, browser: None
+        session: None,
+        browser: None,
     };
     let session = world.oauth.sign_in(ask, &origin()).await.unwrap().unwrap().text;
     let client = world

@@ -15,6 +15,8 @@ mod account;
 mod exchange;
 pub(crate) mod metadata;
 mod provider;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use provider::{Provider, ProviderAuth};

@@ -43,7 +43,8 @@ async fn sign_in(world: &World) -> SessionText {
     let ask = SignIn {
         email: "ann@example.com".to_owned(),
         password: Secret::new(PASSWORD.to_owned()),
-        session: None, browser: None
+        session: None,
+        browser: None,
     };
     world.oauth.sign_in(ask, &origin()).await.unwrap().unwrap().text
 }

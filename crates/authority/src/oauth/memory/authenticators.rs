@@ -2,6 +2,7 @@
 
 use super::{Memory, State, conflict, done};
 use crate::oauth::ports::AuthenticatorStore;
+use crate::oauth::records::{Revocation, UserRecord};
 use crate::people::AuthenticatorRecord;
 use crate::people::records::AUTHENTICATORS_MOST;
 use crate::ports::Answer;
@@ -70,14 +71,24 @@ impl AuthenticatorStore for Memory {
         done(true)
     }
 
-    fn remove_authenticators(&self, user: String, event: Event) -> Answer<'_, u64> {
+    fn reset_user(
+        &self,
+        before: UserRecord,
+        after: UserRecord,
+        revoke: Revocation,
+        event: Event,
+    ) -> Answer<'_, Option<(i64, u64)>> {
         let mut state = self.state();
-        let before = state.authenticators.len();
-        state.authenticators.retain(|_, it| it.user != user);
-        let removed = (before - state.authenticators.len()) as u64;
-        state.end_others(&user, Some(String::new()));
-        state.note(event);
-        done(removed)
+        if state.users.get(&before.id) != Some(&before) {
+            return done(None);
+        }
+        let had = state.authenticators.len();
+        state.authenticators.retain(|_, it| it.user != before.id);
+        let removed = (had - state.authenticators.len()) as u64;
+        state.sessions.retain(|_, session| session.user != before.id);
+        state.revoke(revoke);
+        state.users.insert(before.id, after);
+        done(Some((state.note(event), removed)))
     }
 
     fn authenticators(&self, user: String) -> Answer<'_, Vec<AuthenticatorRecord>> {

@@ -153,4 +153,13 @@ impl PeopleStore for Memory {
     fn consent(&self, user: String, client: String) -> Answer<'_, Option<ConsentRecord>> {
         done(self.state().consents.get(&(user, client)).cloned())
     }
+
+    fn forget_consent(&self, user: String, client: String, event: Event) -> Answer<'_, bool> {
+        let mut state = self.state();
+        let there = state.consents.remove(&(user, client)).is_some();
+        if there {
+            state.note(event);
+        }
+        done(there)
+    }
 }

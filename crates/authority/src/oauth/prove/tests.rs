@@ -283,3 +283,26 @@ async fn a_stale_proof_changes_nothing() {
     let refused = world.oauth.remove_method(Some(&again.text), &id, &origin()).await.unwrap();
     assert!(matches!(refused.unwrap_err(), MethodRefused::Prove(it) if it.totp && !it.password));
 }
+
+#[tokio::test]
+async fn a_new_password_opens_what_failures_have_shut_and_spares_no_second_factor() {
+    let world = world().await;
+    let id = account(&world).await;
+    let first = sign_in(&world, PASSWORD, None).await.unwrap();
+    enrol(&world, &first.text).await;
+    for _ in 0..101 {
+        world.after(3700);
+        drop(sign_in(&world, "wrong, and long enough", None).await);
+    }
+    world.after(3700);
+    assert!(sign_in(&world, PASSWORD, None).await.is_err());
+    let setup = world.oauth.renew_setup(&actor(), &id).await.unwrap().setup.unwrap();
+    let fresh = "another long and quiet afternoon";
+    let ask = crate::oauth::CompleteSetup { setup, email: None, password: secret(fresh) };
+    world.oauth.set_password(ask, &origin()).await.unwrap();
+    let half = sign_in(&world, fresh, None).await.unwrap();
+    assert!(
+        world.oauth.current(Some(&half.text)).await.unwrap().is_none(),
+        "the second step stays"
+    );
+}

@@ -21,7 +21,12 @@ async fn set(world: &World, setup: &Secret<String>, password: &str) -> Result<St
 }
 
 async fn sign_in(world: &World, email: &str, password: &str) -> Result<(), SignInRefused> {
-    let ask = SignIn { email: email.to_owned(), password: secret(password), session: None , browser: None};
+    let ask = SignIn {
+        email: email.to_owned(),
+        password: secret(password),
+        session: None,
+        browser: None,
+    };
     world.oauth.sign_in(ask, &origin()).await.unwrap().map(drop)
 }
 
@@ -91,8 +96,12 @@ async fn closing_an_account_ends_sessions_and_tokens() {
     with.password = Some(secret(PASSWORD));
     let made = world.oauth.create_user(&actor(), with).await.unwrap();
     assert_eq!(made.setup, None);
-    let asked =
-        SignIn { email: "ann@example.com".to_owned(), password: secret(PASSWORD), session: None , browser: None};
+    let asked = SignIn {
+        email: "ann@example.com".to_owned(),
+        password: secret(PASSWORD),
+        session: None,
+        browser: None,
+    };
     let signed = world.oauth.sign_in(asked, &origin()).await.unwrap().unwrap();
     assert!(world.oauth.current(Some(&signed.text)).await.unwrap().is_some());
     world.oauth.disable_user(&actor(), &made.id).await.unwrap();
@@ -110,8 +119,12 @@ async fn a_new_password_after_a_lost_one_signs_everybody_out() {
     let mut with = ask("ann@example.com");
     with.password = Some(secret(PASSWORD));
     let made = world.oauth.create_user(&actor(), with).await.unwrap();
-    let asked =
-        SignIn { email: "ann@example.com".to_owned(), password: secret(PASSWORD), session: None , browser: None};
+    let asked = SignIn {
+        email: "ann@example.com".to_owned(),
+        password: secret(PASSWORD),
+        session: None,
+        browser: None,
+    };
     let thief = world.oauth.sign_in(asked, &origin()).await.unwrap().unwrap();
     let setup = world.oauth.renew_setup(&actor(), &made.id).await.unwrap().setup.unwrap();
     set(&world, &setup, "quite another password").await.unwrap();

@@ -150,16 +150,37 @@ pub enum UserCommand {
         /// A role or group: administrator, operator, auditor, or your own; repeat for several
         #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<String>,
+        /// Do not mail the link; pass it on yourself
+        #[arg(long)]
+        no_mail: bool,
     },
     /// List accounts
     List,
-    /// Show an account
+    /// Show an account and how its person signs in
     Show {
         /// The account's id
         id: String,
     },
     /// Make a new set-up link
     Setup {
+        /// The account's id
+        id: String,
+    },
+    /// Make a new set-up link and mail it to the person
+    Invite {
+        /// The account's id
+        id: String,
+    },
+    /// Take password and all second factors of an account, so that its person begins anew; sessions and tokens end
+    ResetFactors {
+        /// The account's id
+        id: String,
+        /// From the machine itself, when no administrator can sign in: a closed account is opened too
+        #[arg(long)]
+        break_glass: bool,
+    },
+    /// Sign a person out everywhere; sessions and tokens end
+    EndSessions {
         /// The account's id
         id: String,
     },

@@ -1,11 +1,11 @@
 //! People's authenticators: what may be used once is, and what changes ends the other sessions.
 
-use super::{HOUR, at, event, id, mac, together};
+use super::{HOUR, at, event, id, mac, revocation, together};
 use crate::both_engines;
 use crate::rig::{Rig, START};
 use authority::PortError;
 use authority::oauth::ports::{AuthenticatorStore as _, PeopleStore as _};
-use authority::oauth::records::{SessionRecord, UserRecord};
+use authority::oauth::records::{RevocationKind, SessionRecord, UserRecord};
 use authority::people::records::AUTHENTICATORS_MOST;
 use authority::people::{AuthenticatorData, AuthenticatorRecord, KeptCode};
 use base::code as codes;
@@ -170,8 +170,20 @@ async fn all_of_a_person_go_together(rig: Rig) {
         store.add_authenticator(app(of), None, None).await.unwrap();
         session(store, of).await;
     }
-    let event = event(codes::AUTHENTICATOR_REMOVED, 0);
-    assert_eq!(store.remove_authenticators(user.clone(), event).await.unwrap(), 2);
+    let before = store.user(user.clone()).await.unwrap().unwrap();
+    let after = UserRecord { password: None, ..before.clone() };
+    let event = || event(codes::AUTHENTICATOR_REMOVED, 0);
+    let revoke = || revocation(RevocationKind::Subject, &user, 1);
+    let done = store.reset_user(before.clone(), after.clone(), revoke(), event()).await.unwrap();
+    assert_eq!(done.map(|(_, removed)| removed), Some(2));
+    assert_eq!(store.user(user.clone()).await.unwrap(), Some(after.clone()));
+    // Whoever saw the account as it was before changes nothing.
+    store.add_authenticator(app(&user), None, None).await.unwrap();
+    let stale = UserRecord { name: Some("Old".to_owned()), ..before };
+    assert_eq!(store.reset_user(stale, after.clone(), revoke(), event()).await.unwrap(), None);
+    assert_eq!(store.authenticators(user.clone()).await.unwrap().len(), 1);
+    let again = store.reset_user(after.clone(), after, revoke(), event()).await.unwrap();
+    assert_eq!(again.map(|(_, removed)| removed), Some(1));
     assert_eq!(store.authenticators(user.clone()).await.unwrap(), []);
     assert_eq!(ids(store, &user).await, Vec::<String>::new());
     assert_eq!(store.authenticators(other.clone()).await.unwrap().len(), 1);
