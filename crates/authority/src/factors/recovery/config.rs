@@ -4,16 +4,18 @@ use base::{IdError, Secret, crockford, random_array};
 
 /// Codes that a person has at a time.
 pub const CODES: usize = 10;
-/// Characters of a code. At 5 bits each they are 50 bits (NIST SP 800-63B-4 §3.1.2 asks for 20, guessing being
-/// throttled).
-pub const CODE_CHARS: usize = 10;
+/// Characters of a code. At 5 bits each they are 65 bits (NIST SP 800-63B-4 §4.2.1 asks for 64 of a saved recovery
+/// code, §3.1.2 for 20 of a look-up secret).
+pub const CODE_CHARS: usize = 13;
+/// Where a hyphen stands when a code is shown: three groups are easier to copy than thirteen characters in a row.
+const GROUP_ENDS: [usize; 2] = [4, 8];
 /// Characters of the text of 128 bits in Crockford's base32.
 const LONG_CHARS: usize = 26;
 /// Bytes of what is typed that are looked at: a code, and spaces or hyphens anywhere.
 const TYPED_BYTES: usize = 64;
 
-/// [`CODES`] codes as they are shown: `xxxxx-xxxxx` in Crockford's base32, whose characters are not easily mistaken for
-/// each other. What is kept is the MAC of the [`normal`] form.
+/// [`CODES`] codes as they are shown: `xxxx-xxxx-xxxxx` in Crockford's base32, whose characters are not easily mistaken
+/// for each other. What is kept is the MAC of the [`normal`] form.
 ///
 /// # Errors
 /// When the system has no randomness to give.
@@ -26,9 +28,9 @@ fn one() -> Result<Secret<String>, IdError> {
     let long = Secret::new(crockford::encode(u128::from_be_bytes(*random.expose())));
     // The last digits: the first one of the 26 holds three bits only.
     let digits = long.expose().iter().skip(LONG_CHARS - CODE_CHARS);
-    let mut shown = String::with_capacity(CODE_CHARS + 1);
+    let mut shown = String::with_capacity(CODE_CHARS + GROUP_ENDS.len());
     for (place, digit) in digits.enumerate() {
-        if place == CODE_CHARS / 2 {
+        if GROUP_ENDS.contains(&place) {
             shown.push('-');
         }
         shown.push(char::from(*digit));
@@ -36,7 +38,7 @@ fn one() -> Result<Secret<String>, IdError> {
     Ok(Secret::new(shown))
 }
 
-/// The one form of what was typed or shown: ten lower-case characters; letters that look like digits are those digits,
+/// The one form of what was typed or shown: thirteen lower-case characters; letters that look like digits are those digits,
 /// spaces and hyphens do not count. `None` when it cannot be a code.
 #[must_use]
 pub fn normal(typed: &str) -> Option<Secret<String>> {

@@ -73,16 +73,18 @@ fn nist_800_63b_s3_1_2_1_codes_are_random_and_long_enough() {
         (0..100).flat_map(|_| fresh().unwrap()).map(|code| code.expose().clone()).collect();
     assert_eq!(codes.len(), 100 * CODES);
     assert_eq!(codes.iter().collect::<HashSet<_>>().len(), codes.len());
-    let mut seen = vec![HashSet::new(); CODE_CHARS + 1];
+    let mut seen = vec![HashSet::new(); CODE_CHARS + 2];
     for code in &codes {
-        assert_eq!((code.len(), &code[5..6]), (CODE_CHARS + 1, "-"), "{code}");
+        assert_eq!((code.len(), &code[4..5], &code[9..10]), (CODE_CHARS + 2, "-", "-"), "{code}");
         code.chars().enumerate().for_each(|(place, c)| {
             seen[place].insert(c);
         });
     }
+    // NIST SP 800-63B-4 §4.2.1: saved recovery codes have 64 bits at least.
+    assert!(CODE_CHARS * 5 >= 64);
     // Each place takes any of the 32 characters: the chance that one is missing in 1,000 draws is below 10⁻¹¹.
     let counts: Vec<usize> = seen.iter().map(HashSet::len).collect();
-    assert_eq!(counts, [32, 32, 32, 32, 32, 1, 32, 32, 32, 32, 32]);
+    assert_eq!(counts, [32, 32, 32, 32, 1, 32, 32, 32, 32, 1, 32, 32, 32, 32, 32]);
 }
 
 #[test]
@@ -91,20 +93,20 @@ fn what_looks_alike_is_one_code() {
         let normal = normal(typed);
         assert_eq!(normal.as_ref().map(|code| code.expose().as_str()), expect, "{typed:?}");
     };
-    check("abcde-01fgh", Some("abcde01fgh"));
-    check(" ABCDE 0 1fgh\n", Some("abcde01fgh"));
-    check("abcde\u{2013}oLFGH", Some("abcde01fgh"));
-    check("abcde\u{a0}oifgh", Some("abcde01fgh"));
-    check("abcdeOIfgh", Some("abcde01fgh"));
-    check("abcde-01fg", None);
-    check("abcde-01fghj", None);
-    check("abcdu-01fgh", None);
-    check("abcde_01fgh", None);
+    check("abcd-01fg-hjkmn", Some("abcd01fghjkmn"));
+    check(" ABCD 0 1fgh jkmn\n", Some("abcd01fghjkmn"));
+    check("abcd\u{2013}oLFG-HJKMN", Some("abcd01fghjkmn"));
+    check("abcd\u{a0}oifg\u{a0}hjkmn", Some("abcd01fghjkmn"));
+    check("abcdOIfghjkmn", Some("abcd01fghjkmn"));
+    check("abcd-01fg-hjkm", None);
+    check("abcd-01fg-hjkmnp", None);
+    check("abcu-01fg-hjkmn", None);
+    check("abcd_01fg-hjkmn", None);
     check("", None);
     check(&"-".repeat(1000), None);
-    check("\u{e9}bcde-01fgh", None);
+    check("\u{e9}bcd-01fg-hjkmn", None);
     // The long s has a capital S, and is none.
-    check("ab\u{17f}de-01fgh", None);
+    check("ab\u{17f}d-01fg-hjkmn", None);
 }
 
 #[test]
