@@ -257,6 +257,13 @@ impl OAuth {
                 (Some(user), Ok(_)) if user.disabled_at.is_none() => None,
                 _ => Some("the account is closed".to_owned()),
             };
+            // Both follow a right signature, so strangers keep no rows. A form that is sent twice is no copy.
+            let signed = matches!(judged, Ok(_) | Err(Refused::Cloned { .. }));
+            if first && signed && !self.parts.store.once(opened.mac, opened.until).await? {
+                failed(user.as_ref(), "it was used before")?;
+                return Ok(Err(SignInRefused::NotBegun));
+            }
+            first = false;
             let (Some(user), Ok(used), None) = (&user, &judged, &why) else {
                 failed(user.as_ref(), &why.unwrap_or_default())?;
                 // WHY only a copy is counted: whoever knows a credential's id could shut its owner out with nonsense.
@@ -269,12 +276,6 @@ impl OAuth {
                 failed(Some(user), "shut after 100 failures")?;
                 return Ok(Err(SignInRefused::Shut));
             }
-            // After the signature is known to be right: strangers keep no rows.
-            if first && !self.parts.store.once(opened.mac, opened.until).await? {
-                failed(Some(user), "it was used before")?;
-                return Ok(Err(SignInRefused::NotBegun));
-            }
-            first = false;
             let after = self.after_use(&row, used);
             if self.parts.store.replace_authenticator(row, after.clone(), None).await? {
                 return Ok(Ok((user.clone(), after, used.user_verified)));

@@ -186,6 +186,19 @@ async fn a_copy_is_refused_recorded_and_counted() {
     soft.counter = 1;
     assert_eq!(discover(&world, &mut soft).await.unwrap_err(), SignInRefused::NoMatch);
     refused_last(&world, "the counter went from 3 to 2: it may be a copy");
+    // A form that is sent twice is no copy.
+    let ask = world.oauth.ask_any_passkey().unwrap().unwrap();
+    let mut true_one =
+        Soft { counter: 3, user: soft.user.clone(), id: soft.id.clone(), ..self::soft(&world) };
+    std::mem::swap(&mut true_one.key, &mut soft.key);
+    let shown = ShownPasskey { answer: true_one.get(&options(&ask)), state: ask.state };
+    show(&world, &shown, None).await.unwrap();
+    assert_eq!(show(&world, &shown, None).await.unwrap_err(), SignInRefused::NotBegun);
+    refused_last(&world, "it was used before");
+    std::mem::swap(&mut true_one.key, &mut soft.key);
+    soft.counter = 1;
+    assert_eq!(discover(&world, &mut soft).await.unwrap_err(), SignInRefused::NoMatch);
+    refused_last(&world, "the counter went from 4 to 2: it may be a copy");
     let failures = || async {
         let own = world.oauth.own_methods(Some(&session.text)).await.unwrap().unwrap();
         own.authenticators[0].failures
@@ -198,7 +211,7 @@ async fn a_copy_is_refused_recorded_and_counted() {
     assert_eq!(discover(&world, &mut stranger).await.unwrap_err(), SignInRefused::NoMatch);
     refused_last(&world, "the signature is wrong");
     assert_eq!(failures().await, 1);
-    soft.counter = 3;
+    soft.counter = 4;
     discover(&world, &mut soft).await.unwrap();
     assert_eq!(failures().await, 0);
 }
