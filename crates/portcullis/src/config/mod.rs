@@ -17,6 +17,7 @@ mod mail;
 mod mfa;
 mod pem;
 mod problem;
+mod provider;
 mod reader;
 mod route;
 mod rule;
@@ -82,6 +83,8 @@ pub struct Config {
     pub clients: Vec<Client>,
     /// `[[sign_in]]`: how people must sign in.
     pub sign_in: Vec<SignIn>,
+    /// `[[provider]]`: where else people may sign in.
+    pub providers: Vec<::authority::oauth::federation::Provider>,
     /// `[mail]`; without it messages are kept in memory.
     pub mail: Option<Mail>,
     /// `[[listener]]`; at least one.
@@ -163,6 +166,7 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
     let clients = authority::read_clients(reader, &mut root);
     let sign_in = sign_in::read_sign_in(reader, &mut root);
     let mail = mail::read_mail(reader, &mut root);
+    let providers = provider::read_providers(reader, &mut root);
     let (listeners, listener_places): (Vec<_>, Vec<_>) =
         listener::read_listeners(reader, &mut root, &server).into_iter().unzip();
     let issuers = issuer::read_issuers(reader, &mut root);
@@ -193,6 +197,7 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
         clients,
         sign_in,
         mail,
+        providers,
         listeners,
         issuers,
         ip_lists,

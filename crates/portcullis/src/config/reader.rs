@@ -56,6 +56,7 @@ pub(super) enum Named {
     Upstream,
     Route,
     Client,
+    Provider,
     SignIn,
 }
 
@@ -69,6 +70,7 @@ impl Named {
             Self::Upstream => "upstream",
             Self::Route => "route",
             Self::Client => "client",
+            Self::Provider => "provider",
             Self::SignIn => "sign_in",
         }
     }

@@ -136,6 +136,15 @@ fn every_section_takes_its_keys() {
             "end",
             "[authority]\nname = \"Bank\"\nalgorithm = \"EdDSA\"\naccess_token = \"10m\"\nrefresh_idle = \"1d\"\nrefresh_absolute = \"30d\"\nsession = \"1h\"\nregistration = \"token\"\nclient_documents = false\nscopes = { \"orders:read\" = \"See orders\" }",
         ),
+        ("end", "[[provider]]\nname = \"corp\"\nclient_id = \"us\"\nissuer = \"http://127.0.0.1:9/\""),
+        (
+            "end",
+            "[[provider]]\nname = \"g\"\npreset = \"google\"\nclient_id = \"us\"\nclient_secret = { env = \"GATE_SECRET\" }\ncreate = [\"Example.com\"]\nlink = \"explicit\"",
+        ),
+        (
+            "end",
+            "[[provider]]\nname = \"k\"\npreset = \"keycloak\"\nserver = \"https://kc.example/auth/\"\nrealm = \"main\"\nclient_id = \"us\"\nclient_auth = \"client_secret_post\"\nclient_secret = { file = \"secret.txt\" }\ngroups = { \"Ops Team\" = \"ops\" }\namr = { mfa = \"aal2\" }\ncreate = \"never\"",
+        ),
         ("end", "[mail]\nserver = \"smtp://mail.example\"\nfrom = \"gate@example.com\""),
         (
             "end",

@@ -93,6 +93,62 @@ fn sign_in() {
 }
 
 #[test]
+fn provider() {
+    let base = "[[provider]]\nname = \"corp\"\nclient_id = \"us\"\n";
+    let issuer = "issuer = \"https://id.example\"\n";
+    let refused = |text: &str, code: &str, path: &str| {
+        check(&with("end", &format!("{base}{text}")), code, &format!("provider[0]{path}"));
+    };
+    for (text, code, path) in [
+        ("", "missing", ""),
+        ("issuer = \"http://id.example\"", "value", ".issuer"),
+        ("issuer = \"id.example\"", "value", ".issuer"),
+        ("preset = \"facebook\"", "value", ".preset"),
+        ("preset = \"github\"", "value", ".preset"),
+        ("preset = \"google\"\nissuer = \"https://id.example\"", "conflict", ".issuer"),
+        ("preset = \"google\"\nrealm = \"x\"", "conflict", ".realm"),
+        ("preset = \"microsoft\"", "missing", ""),
+        ("preset = \"microsoft\"\ntenant = \"common\"", "value", ".tenant"),
+        ("preset = \"okta\"\ndomain = \"https://x.okta.com\"", "value", ".domain"),
+        ("preset = \"keycloak\"\nserver = \"https://kc.example\"", "missing", ""),
+        (
+            "preset = \"keycloak\"\nserver = \"https://kc.example\"\nrealm = \"../master\"",
+            "value",
+            ".realm",
+        ),
+        (
+            "preset = \"keycloak\"\nserver = \"http://kc.example\"\nrealm = \"main\"",
+            "value",
+            ".server",
+        ),
+    ] {
+        refused(text, code, path);
+    }
+    for (text, code, path) in [
+        ("client_auth = \"client_secret_post\"", "missing", ""),
+        ("client_auth = \"private_key_jwt\"\nclient_secret = \"s\"", "value", ".client_auth"),
+        ("client_secret = { env = \"NOT_SET\" }", "unreadable", ".client_secret.env"),
+        ("scopes = [\"email\"]", "value", ".scopes"),
+        ("scopes = []", "value", ".scopes"),
+        ("groups = { Ops = \"our ops\" }", "value", ".groups.Ops"),
+        ("acr = { gold = \"aal3\" }", "value", ".acr.gold"),
+        ("amr = { mfa = \"high\" }", "value", ".amr.mfa"),
+        ("create = \"always\"", "value", ".create"),
+        ("create = []", "value", ".create"),
+        ("create = [\"*\"]", "value", ".create[0]"),
+        ("create = [\"@example.com\"]", "value", ".create[0]"),
+        ("link = \"by-email\"", "value", ".link"),
+        ("display_name = \" \"", "value", ".display_name"),
+        ("nonce = false", "unknown_key", ".nonce"),
+        ("tenant = \"x\"", "conflict", ".tenant"),
+    ] {
+        refused(&format!("{issuer}{text}"), code, path);
+    }
+    let twice = format!("{base}{issuer}{}", base.replace("corp", "again")) + issuer;
+    check(&with("end", &twice), "duplicate", "provider[1]");
+}
+
+#[test]
 fn mail() {
     let sound = "server = \"smtps://m.example\"\nfrom = \"g@example.com\"\n";
     for half in ["server = \"smtps://m.example\"", "from = \"g@example.com\""] {

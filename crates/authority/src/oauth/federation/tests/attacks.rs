@@ -139,5 +139,6 @@ async fn trips_of_one_network_are_bounded() {
         refused +=
             usize::from(matches!(left.map_err(|it| it.why), Err(FederationRefused::TooEarly(_))));
     }
-    assert_eq!(refused, 40);
+    // After as many as are free, the next one is let through and brings the delay.
+    assert_eq!(refused, 39);
 }
