@@ -14,8 +14,16 @@ pub(crate) fn code(secret: &str, steps: u32) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Adds an app to the account that is signed in; its secret, and the recovery codes.
-pub(crate) fn add_app(stage: &Stage, browser: &WebDriver) -> (String, Vec<String>) {
+/// What adding an app brings.
+pub(crate) struct Added {
+    pub(crate) secret: String,
+    /// The code that added it: spent.
+    pub(crate) used: String,
+    pub(crate) codes: Vec<String>,
+}
+
+/// Adds an app to the account that is signed in.
+pub(crate) fn add_app(stage: &Stage, browser: &WebDriver) -> Added {
     browser.open(&stage.at("/account/methods"));
     assert_eq!(browser.text("h1"), "How you sign in");
     browser.click("form[action='/account/methods/app'] button");
@@ -26,7 +34,8 @@ pub(crate) fn add_app(stage: &Stage, browser: &WebDriver) -> (String, Vec<String
     browser.fill("#code", "000000");
     browser.click("form.panel button");
     assert!(browser.text("#problem").contains("not right"), "{}", browser.text("main"));
-    browser.fill("#code", &code(&secret, 0));
+    let used = code(&secret, 0);
+    browser.fill("#code", &used);
     browser.click("form.panel button");
     assert_eq!(browser.text("h1"), "Your recovery codes", "{}", browser.text("main"));
     let codes: Vec<_> = browser.text(".codes").split_whitespace().map(str::to_owned).collect();
@@ -34,7 +43,7 @@ pub(crate) fn add_app(stage: &Stage, browser: &WebDriver) -> (String, Vec<String
     assert_eq!(codes.len(), 10, "{codes:?}");
     browser.click("a.button");
     assert!(browser.text("main").contains("My phone"), "{}", browser.text("main"));
-    (secret, codes)
+    Added { secret, used, codes }
 }
 
 /// Forgets all cookies: another browser.
@@ -49,7 +58,7 @@ fn an_app_is_added_and_asked_for_from_then_on() {
     either_way(|browser, _| {
         let person = Person::new(&stage.gate, "Ada Lovelace");
         stage.sign_in(browser, &stage.at("/login"), &person);
-        let (secret, codes) = add_app(&stage, browser);
+        let Added { secret, used, codes } = add_app(&stage, browser);
         forget(browser);
         stage.sign_in(browser, &stage.authorize(&client, &[]), &person);
         assert_eq!(browser.text("h1"), "One more step");
@@ -65,7 +74,7 @@ fn an_app_is_added_and_asked_for_from_then_on() {
         assert!(browser.text("#problem").contains("not right"));
         assert!(!browser.source().contains("000000"));
         // The code that added the app is spent; the next one is good.
-        browser.fill("#code", &code(&secret, 0));
+        browser.fill("#code", &used);
         browser.click("form.panel button");
         assert!(browser.text("#problem").contains("used before"), "{}", browser.text("main"));
         browser.fill("#code", &code(&secret, 1));
@@ -98,7 +107,7 @@ fn rfc9470_s5_a_client_that_asks_for_more_gets_one_question() {
         stage.sign_in(browser, &stage.authorize(&client, &wanted), &person);
         assert_eq!(browser.text("h1"), "A second step is needed");
         browser.click("a.button");
-        let (secret, _) = add_app(&stage, browser);
+        let Added { secret, .. } = add_app(&stage, browser);
         // The app was shown a moment ago: nothing is asked.
         browser.open(&stage.authorize(&client, &wanted));
         assert_eq!(browser.text("h1"), "Allow Orders dashboard?");
