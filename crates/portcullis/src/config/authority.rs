@@ -1,7 +1,9 @@
 //! `[authority]`: the built-in issuer; `[[client]]`: clients declared in the file.
 
+use super::pem::read_certificates;
 use super::problem::ProblemCode;
 use super::reader::{Field, Named, Reader, Section};
+use authority::factors::passkey::Anchors;
 use base::Secret;
 use protocol::jws::Algorithm;
 use protocol::oauth::is_scope_token;
@@ -37,6 +39,8 @@ pub struct Authority {
     pub registration: Registration,
     /// `client_documents`: whether URLs of client ID metadata documents are client ids. Default true.
     pub client_documents: bool,
+    /// `passkey_makers`: the roots of makers of security keys who are trusted, DER. Read from a file of PEM.
+    pub passkey_makers: Vec<Vec<u8>>,
     /// `scopes`: what scopes mean, in words that people read at consent.
     pub scopes: Vec<(String, String)>,
 }
@@ -119,6 +123,7 @@ impl Default for Authority {
             session: Duration::from_secs(12 * 3600),
             registration: Registration::Off,
             client_documents: true,
+            passkey_makers: Vec::new(),
             scopes: Vec::new(),
         }
     }
@@ -159,6 +164,7 @@ pub(super) fn read_authority(reader: &mut Reader<'_>, root: &mut Section<'_>) ->
     let registration =
         section.read(reader, "registration", |reader, field| reader.word(field, &who));
     let client_documents = section.read(reader, "client_documents", Reader::boolean);
+    let passkey_makers = section.read(reader, "passkey_makers", read_makers);
     let scopes = section.read(reader, "scopes", read_words);
     section.finish(reader);
     Authority {
@@ -170,8 +176,21 @@ pub(super) fn read_authority(reader: &mut Reader<'_>, root: &mut Section<'_>) ->
         session: session.unwrap_or(default.session),
         registration: registration.unwrap_or(default.registration),
         client_documents: client_documents.unwrap_or(default.client_documents),
+        passkey_makers: passkey_makers.unwrap_or_default(),
         scopes: scopes.unwrap_or_default(),
     }
+}
+
+/// Roots that the factor takes, so that a start cannot fail for them later.
+fn read_makers(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<Vec<u8>>> {
+    let (path, certificates) = read_certificates(reader, field)?;
+    let roots: Vec<Vec<u8>> = certificates.iter().map(|it| it.to_vec()).collect();
+    if Anchors::new(&roots).is_none() {
+        let message = format!("{} holds a certificate that is no root", path.display());
+        reader.problem(ProblemCode::Unreadable, &field.at, message);
+        return None;
+    }
+    Some(roots)
 }
 
 fn read_words(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<(String, String)>> {

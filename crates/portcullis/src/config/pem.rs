@@ -54,7 +54,7 @@ pub(super) fn read_roots(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<P
     Some(path)
 }
 
-fn read_certificates(
+pub(super) fn read_certificates(
     reader: &mut Reader<'_>,
     field: &Field<'_>,
 ) -> Option<(PathBuf, Vec<CertificateDer<'static>>)> {

@@ -4,6 +4,7 @@ use super::compile;
 use super::state::State;
 use crate::config::{self, Config, SELF};
 use audit::Ledger;
+use authority::factors::passkey::Anchors;
 use authority::oauth::records::{
     ClientRecord, ClientSecret, Origin, Pkce, Profile, RefreshRotation, ScopeRecord, TokenFormat,
 };
@@ -51,6 +52,8 @@ pub(super) fn settings(config: &Config) -> Settings {
         config::Registration::Open => Registration::Open,
     };
     settings.sign_in.clone_from(&config.sign_in);
+    // None could not be read: the configuration has tried them.
+    settings.passkey_makers = Anchors::new(&said.passkey_makers).unwrap_or_default();
     settings.resources = compile::resources(config);
     settings.admin_url = config.server.admin_url.as_ref().map(|it| it.as_str().to_owned());
     settings.scope_words = said

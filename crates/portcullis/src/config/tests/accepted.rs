@@ -134,7 +134,7 @@ fn every_section_takes_its_keys() {
         ("route", "cors = { origins = [\"*\"], headers = [] }"),
         (
             "end",
-            "[authority]\nname = \"Bank\"\nalgorithm = \"EdDSA\"\naccess_token = \"10m\"\nrefresh_idle = \"1d\"\nrefresh_absolute = \"30d\"\nsession = \"1h\"\nregistration = \"token\"\nclient_documents = false\nscopes = { \"orders:read\" = \"See orders\" }",
+            "[authority]\nname = \"Bank\"\nalgorithm = \"EdDSA\"\naccess_token = \"10m\"\nrefresh_idle = \"1d\"\nrefresh_absolute = \"30d\"\nsession = \"1h\"\nregistration = \"token\"\nclient_documents = false\npasskey_makers = \"server.pem\"\nscopes = { \"orders:read\" = \"See orders\" }",
         ),
         ("end", "[[provider]]\nname = \"corp\"\nclient_id = \"us\"\nissuer = \"http://127.0.0.1:9/\""),
         (

@@ -626,3 +626,10 @@ fn levels_are_those_of_the_authority() {
         }
     }
 }
+
+#[test]
+fn makers_of_security_keys_have_certificates() {
+    let file = |name: &str| with("end", &format!("[authority]\npasskey_makers = \"{name}\""));
+    check(&file("secret.txt"), "unreadable", "authority.passkey_makers");
+    check(&file("nowhere.pem"), "unreadable", "authority.passkey_makers");
+}
