@@ -226,6 +226,7 @@ codes! {
     SIGNING_KEY_ADDED = "signing_key.added", 0, Nobody, "A signing key was made", "A signing key was made and published.", "Nothing to do.";
     SIGNING_KEY_STAGED = "signing_key.staged", 0, Nobody, "A signing key moved on", "A signing key began to sign, was retired or was removed.", "Nothing to do.";
     TRUST_CHANGED = "trust.changed", 0, Nobody, "A trust rule was changed", "A trust rule for workload identity was made, changed or removed.", "Nothing to do.";
+    GROUP_CHANGED = "group.changed", 0, Nobody, "A group was changed", "A group, or which scopes only its members may give, was made, changed or removed.", "Nothing to do.";
     SCOPE_CHANGED = "scope.changed", 0, Nobody, "A scope's words were changed", "The description of a scope was changed.", "Nothing to do.";
     LOGIN_FAILED = "login.failed", 0, Caller, "A sign-in failed", "The e-mail and what proves it do not belong together, or the account is closed.", "The record says why; a growing number of them is an attack.";
     OAUTH_REFUSED = "oauth.refused", 0, Caller, "The authority refused a request", "An authorization, token or other request broke a rule.", "The record's detail names the rule, the parameter and what to change.";
