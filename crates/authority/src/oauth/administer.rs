@@ -92,6 +92,7 @@ impl OAuth {
             more(&mut after);
             // WHY the password too: who knows it would add a second factor of their own.
             after.password = None;
+            after.password_beside = false;
             let setup = self.fresh_setup(&mut after, SETUP)?;
             after.updated_at = self.parts.clock.now();
             let detail = "all ways of signing in, to be set up anew";

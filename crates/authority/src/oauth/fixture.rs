@@ -236,6 +236,7 @@ impl World {
             claims: serde_json::Map::new(),
             roles: Vec::new(),
             password: None,
+            password_beside: false,
             setup: None,
             created_at: self.now(),
             created_by: "test".to_owned(),

@@ -382,6 +382,11 @@ impl OAuth {
             return Ok(Err(MethodRefused::Invalid("method", why.to_owned())));
         }
         let last = record.kind().is_second() && !rest.clone().any(|it| it.kind().is_second());
+        if last && standing.current.user.password_beside {
+            let why = "Your password is too short to stand alone. Set one of 15 characters or more first (\"Forgot \
+                       your password?\" on the sign-in page), or add another second step.";
+            return Ok(Err(MethodRefused::Invalid("method", why.to_owned())));
+        }
         let keep = Some(standing.current.session.id.clone());
         let ends = keep.clone().filter(|_| record.kind() != FactorKind::Device);
         if !self.remove_one(record.clone(), ends, origin).await? {

@@ -72,7 +72,7 @@ pub use passkeys::{AddPasskey, PasskeyAsk, ShownPasskey};
 pub use prove::Presented;
 pub use scopes::{ADMIN_SCOPES, ScopeView, admin_scopes};
 pub use sessions::{BrowserText, Current, SessionText, SignIn, SignInRefused, SignedIn, Standing};
-pub use setup::{CompleteSetup, SETUP, SETUP_FIRST};
+pub use setup::{CompleteSetup, PasswordSet, SETUP, SETUP_FIRST};
 pub use signing::OFFERED;
 pub use userinfo::{USERINFO_PATH, Userinfo, UserinfoCall};
 pub use users::{ADMINISTRATOR, CreateUser, CreatedUser};

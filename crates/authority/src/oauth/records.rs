@@ -144,6 +144,9 @@ pub struct UserRecord {
     pub roles: Vec<String>,
     /// Argon2id, PHC string; `None`: no password is set.
     pub password: Option<String>,
+    /// Whether the password is good only beside a second factor: it would be too short alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub password_beside: bool,
     /// HMAC of the one-time set-up text, hexadecimal, and until when it holds.
     pub setup: Option<(String, UnixMs)>,
     /// When the account was made.

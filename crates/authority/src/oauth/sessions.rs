@@ -208,6 +208,7 @@ impl OAuth {
             Some(user) if verdict == Verdict::Accepted && user.disabled_at.is_none() => {
                 self.people.throttle.forgive(&[keys.pair, keys.account], &[keys.network]);
                 self.people.known.insert(keys.pair);
+                self.rehash(&user, &ask.password, origin).await?;
                 let browser = self.password_accepted(&user, guard, origin).await?;
                 let proof = Proof::new(FactorKind::Password, None, self.parts.clock.now());
                 let old = ask.session.as_ref();
@@ -349,8 +350,13 @@ impl OAuth {
     /// What the person's account asks for, whatever they do.
     #[must_use]
     pub fn baseline(&self, standing: &Standing) -> Need {
-        let roles = &standing.current.user.roles;
-        Need::baseline(&self.settings().sign_in, roles, &standing.owned)
+        let user = &standing.current.user;
+        let mut need = Need::baseline(&self.settings().sign_in, &user.roles, &standing.owned);
+        if user.password_beside {
+            // NIST SP 800-63B-4 §3.1.1.2: a password that is short never stands alone.
+            need.level = need.level.max(Level::Aal2);
+        }
+        need
     }
 
     /// The session with this text and its person; `None` when it has ended, the account is closed, or something that the

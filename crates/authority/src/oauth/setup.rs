@@ -11,7 +11,7 @@ use super::users::{ADMINISTRATOR, CreatedUser, ID_CHARS, email};
 use super::{OAuth, Origin};
 use crate::actor::Actor;
 use crate::error::{Error, PortError};
-use crate::factors::password;
+use crate::factors::password::{self, Strength};
 use base::{Secret, code};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,26 @@ pub const SETUP: Duration = Duration::from_secs(24 * 60 * 60);
 pub const SETUP_FIRST: Duration = Duration::from_secs(60 * 60);
 /// Characters of a set-up text: prefix, 256 bits, the account's id.
 const SETUP_CHARS: usize = 4 + 43 + ID_CHARS;
+
+/// From this [`Strength::score`] on, a password is not called weak.
+pub(crate) const GOOD: u8 = 3;
+
+/// A password that was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordSet {
+    /// Whose: the account's id.
+    pub user: String,
+    /// How well it withstands guessing.
+    pub strength: Strength,
+}
+
+impl PasswordSet {
+    /// What the person should know of a password that is allowed and weak.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        (self.strength.score < GOOD).then_some(self.strength.words)
+    }
+}
 
 /// A set-up that is being completed.
 #[derive(Debug, Clone)]
@@ -100,7 +120,11 @@ impl OAuth {
     /// # Errors
     /// [`Error::Invalid`] for `setup` (unknown, spent or expired: which of them is not told), `email` and
     /// `password`; recorded as `act.refused`.
-    pub async fn set_password(&self, ask: CompleteSetup, origin: &Origin) -> Result<String, Error> {
+    pub async fn set_password(
+        &self,
+        ask: CompleteSetup,
+        origin: &Origin,
+    ) -> Result<PasswordSet, Error> {
         let actor = Actor {
             principal: Arc::from("set-up"),
             scheme: base::Scheme::Session,
@@ -129,12 +153,13 @@ impl OAuth {
         user: UserRecord,
         ask: &CompleteSetup,
         origin: &Origin,
-    ) -> Result<String, Error> {
+    ) -> Result<PasswordSet, Error> {
         let mut after = user.clone();
         if is_first(&user) {
             after.email = email(ask.email.as_deref().unwrap_or_default())?;
         }
-        after.password = Some(self.hash_password(&ask.password, &after.email).await?);
+        let beside = self.has_second_factor(&user.id).await?;
+        let strength = self.choose_password(&mut after, &ask.password, beside).await?;
         after.setup = None;
         after.updated_at = self.parts.clock.now();
         // Whoever knew the old password must not stay signed in beside the one who has set the new one.
@@ -147,7 +172,7 @@ impl OAuth {
         match self.parts.store.replace_user(user, after, revoke, event).await? {
             Some(_) => {
                 self.forget_password_failures(&id).await?;
-                Ok(id)
+                Ok(PasswordSet { user: id, strength })
             }
             // Somebody was faster with the same text.
             None => Err(Error::invalid("setup", "this link was used or has expired")),
@@ -171,25 +196,69 @@ impl OAuth {
         Ok(user.filter(holds))
     }
 
-    /// The PHC string of a password that may be chosen.
-    pub(crate) async fn hash_password(
+    /// Whether nobody comes in with the person's password alone.
+    pub(super) async fn has_second_factor(&self, user: &str) -> Result<bool, Error> {
+        let owned = self.parts.store.authenticators(user.to_owned()).await?;
+        Ok(owned.iter().any(|it| it.kind().is_second()))
+    }
+
+    /// Writes the hash of a password that may be chosen into the record. `beside`: a second factor goes with it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `password`, with the rule that it breaks and how well it withstands guessing.
+    pub(crate) async fn choose_password(
         &self,
+        user: &mut UserRecord,
         chosen: &Secret<String>,
-        email: &str,
-    ) -> Result<String, Error> {
+        beside: bool,
+    ) -> Result<Strength, Error> {
         let settings = self.settings();
-        // Until a second factor is enrolled, the password stands alone.
         let context = password::Context {
-            email,
-            name: None,
-            host: settings.issuer.split_once("://").map_or("", |(_, host)| host),
-            has_second_factor: false,
+            email: &user.email,
+            name: user.name.as_deref(),
+            host: settings.issuer_host(),
+            has_second_factor: beside,
         };
-        password::judge(chosen, &context)
-            .map_err(|broken| Error::invalid("password", broken.to_string()))?;
+        let strength = password::strength(chosen, &context);
+        password::judge(chosen, &context).map_err(|broken| {
+            let told = format!("{broken} (this one is {})", strength.words);
+            let told = if strength.score < GOOD { told } else { broken.to_string() };
+            Error::invalid("password", told)
+        })?;
+        let alone = password::Context { has_second_factor: false, ..context };
+        let only_beside = password::judge(chosen, &alone).is_err();
         let chosen = chosen.clone();
         let hashed = self.people.pool.run(move || password::hash(&chosen)).await;
-        Ok(hashed.map_err(|_| Error::Busy("too many people sign in at this moment"))??)
+        let hashed =
+            hashed.map_err(|_| Error::Busy("too many people sign in at this moment"))??;
+        user.password = Some(hashed);
+        user.password_beside = only_beside;
+        Ok(strength)
+    }
+
+    /// Hashes a password that was just right anew, where the kept hash is of another kind or cost. What cannot be done
+    /// now is done at a later sign-in.
+    pub(super) async fn rehash(
+        &self,
+        user: &UserRecord,
+        right: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        if !user.password.as_deref().is_some_and(password::needs_rehash) {
+            return Ok(());
+        }
+        let right = right.clone();
+        let hashed = self.people.pool.run(move || password::hash(&right)).await;
+        // A full queue, or a password in a form that is not chosen any more: the old hash is as good as it was.
+        let Ok(Ok(hashed)) = hashed else { return Ok(()) };
+        let after = UserRecord { password: Some(hashed), ..user.clone() };
+        let mut event = self.event(origin, code::USER_CHANGED)?;
+        event.principal = Some(Arc::from(user.id.as_str()));
+        event.credential_id = Some(Arc::from(user.id.as_str()));
+        event.detail = Some("the password was hashed anew".into());
+        // Another change came between: that one counts.
+        self.parts.store.replace_user(user.clone(), after, None, event).await?;
+        Ok(())
     }
 }
 

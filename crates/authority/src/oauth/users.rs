@@ -74,19 +74,17 @@ impl OAuth {
         ask: &CreateUser,
         holds: Duration,
     ) -> Result<(UserRecord, Option<Secret<String>>), Error> {
-        let email = email(&ask.email)?;
-        let hash = match &ask.password {
-            Some(chosen) => Some(self.hash_password(chosen, &email).await?),
-            None => None,
-        };
-        let mut user = self.blank_user(actor, email)?;
+        let mut user = self.blank_user(actor, email(&ask.email)?)?;
         user.name = text::optional_line("name", ask.name.as_deref(), text::NAME_CHARS)?;
         user.roles = roles(&ask.roles)?;
-        let setup = match hash {
-            Some(_) => None,
+        let setup = match &ask.password {
+            // Until a second factor is enrolled, the password stands alone.
+            Some(chosen) => {
+                self.choose_password(&mut user, chosen, false).await?;
+                None
+            }
             None => Some(self.fresh_setup(&mut user, holds)?),
         };
-        user.password = hash;
         Ok((user, setup))
     }
 
@@ -100,6 +98,7 @@ impl OAuth {
             claims: serde_json::Map::new(),
             roles: Vec::new(),
             password: None,
+            password_beside: false,
             setup: None,
             created_at: now,
             created_by: actor.principal.to_string(),

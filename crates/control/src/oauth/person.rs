@@ -510,12 +510,12 @@ async fn complete(State(issuer): State<Issuer>, visit: Visit) -> Response {
         password: Secret::new(visit.param("password").to_owned()),
     };
     match oauth.set_password(ask, &visit.origin).await {
-        Ok(_) => {
+        Ok(done) => {
             let template = Message {
                 brand: issuer.brand(),
                 title: "Your password is set".to_owned(),
                 text: "You can sign in with it from now on.".to_owned(),
-                fix: None,
+                fix: done.advice().map(weak),
                 link: Some(("/login".to_owned(), "Sign in".to_owned())),
                 request_id: None,
             };
@@ -534,6 +534,11 @@ async fn complete(State(issuer): State<Issuer>, visit: Visit) -> Response {
             message(&issuer, StatusCode::SERVICE_UNAVAILABLE, said, None)
         }
     }
+}
+
+/// What is said of a password that is allowed and weak.
+pub(super) fn weak(words: &str) -> String {
+    format!("How well it withstands guessing: {words}. A few more words would make it stronger.")
 }
 
 /// A rule's words as a sentence; a sentence stays as it is.

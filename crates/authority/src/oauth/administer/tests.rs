@@ -19,7 +19,7 @@ fn ask(email: &str) -> CreateUser {
 
 async fn set(world: &World, setup: &Secret<String>) -> Result<String, Error> {
     let ask = CompleteSetup { setup: setup.clone(), email: None, password: secret(PASSWORD) };
-    world.oauth.set_password(ask, &origin()).await
+    world.oauth.set_password(ask, &origin()).await.map(|done| done.user)
 }
 
 async fn sign_in(world: &World) -> Result<crate::oauth::SignedIn, SignInRefused> {

@@ -228,3 +228,35 @@ async fn who_registers_itself_fills_the_disk_no_more_than_who_has_no_secret() {
     assert_eq!(kept(From::Dynamic), 120);
     assert_eq!(kept(From::Document), 0, "of the same network");
 }
+
+#[tokio::test]
+async fn a_hash_from_elsewhere_is_replaced_at_the_next_right_sign_in() {
+    let world = stage().await;
+    // Argon2id at a tenth of our cost.
+    let weak = {
+        let cost = argon2::Params::new(2048, 1, 1, None).unwrap();
+        let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, cost);
+        let hash = argon2::PasswordHasher::hash_password_with_salt(
+            &argon2,
+            PASSWORD.as_bytes(),
+            b"salt of elsewhere",
+        );
+        hash.unwrap().to_string()
+    };
+    let kept = |world: &World| {
+        let state = world.store.state();
+        state.users.values().find(|it| it.email == ANN).unwrap().password.clone().unwrap()
+    };
+    for user in world.store.state().users.values_mut().filter(|it| it.email == ANN) {
+        user.password = Some(weak.clone());
+    }
+    sign_in(&world, ANN, "not the right words", None, "192.0.2.1").await.unwrap_err();
+    assert_eq!(kept(&world), weak, "a wrong password replaces nothing");
+    sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    let fresh = kept(&world);
+    assert!(fresh != weak && !password::needs_rehash(&fresh), "{fresh}");
+    world.events();
+    sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    assert_eq!(kept(&world), fresh);
+    assert_eq!(codes(&world), [code::LOGIN]);
+}

@@ -29,6 +29,7 @@ async fn person(store: &Store) -> String {
         claims: serde_json::Map::new(),
         roles: Vec::new(),
         password: None,
+        password_beside: false,
         setup: None,
         created_at: START,
         created_by: "uid:0".to_owned(),

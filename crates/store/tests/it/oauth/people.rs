@@ -36,6 +36,7 @@ fn user(email: &str) -> UserRecord {
         claims,
         roles: vec!["operator".to_owned()],
         password: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned()),
+        password_beside: false,
         setup: Some(("5a".repeat(32), at(HOUR))),
         created_at: START,
         created_by: "uid:0".to_owned(),

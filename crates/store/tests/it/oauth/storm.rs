@@ -63,6 +63,7 @@ fn user(round: u32, number: usize) -> UserRecord {
         claims: serde_json::Map::new(),
         roles: vec![],
         password: None,
+        password_beside: false,
         setup: None,
         created_at: START,
         created_by: String::new(),
