@@ -8,7 +8,7 @@
 use super::Issuer;
 use super::answer::see_other;
 use super::form::{AWAY, BROWSER, SESSION, VISIT};
-use super::methods::{is_ours, refuse};
+use super::methods::refuse;
 use super::person::{Visit, forged, with_cookie};
 use super::second::{self, METHODS, broken};
 use crate::pages::forms::{Message, ProviderLink, page};
@@ -32,6 +32,8 @@ const WITH: &str = "/login/with";
 const LINK: &str = "/account/methods/link";
 /// The name of the links on the sign-in page, for their CSRF token.
 const FORM: &str = "away";
+/// The name of the links with which one's own account is linked, for theirs.
+const LINK_FORM: &str = "link";
 
 pub(super) fn routes() -> Router<Issuer> {
     Router::new()
@@ -64,10 +66,13 @@ pub(super) fn links(
     oauth.provider_views().into_iter().map(link).collect()
 }
 
-/// The links of the page on which people see how they sign in; `csrf`: of its forms.
-pub(super) fn linkable(issuer: &Issuer, csrf: &str) -> Vec<ProviderLink> {
+/// The links of the page on which people see how they sign in. WHY a token of their own: it stands in an address, which
+/// others may write down, and is to open none of the page's forms.
+pub(super) fn linkable(issuer: &Issuer, visit: &Visit) -> Vec<ProviderLink> {
+    let Some(session) = visit.session() else { return Vec::new() };
+    let csrf = issuer.oauth().csrf(&session, LINK_FORM);
     let link = |it: ProviderView| {
-        let query = encode([("provider", &*it.name), ("csrf", csrf)]);
+        let query = encode([("provider", &*it.name), ("csrf", &*csrf)]);
         ProviderLink { href: format!("{LINK}?{query}"), label: it.display_name }
     };
     issuer.oauth().provider_views().into_iter().map(link).collect()
@@ -100,7 +105,8 @@ async fn leave(State(issuer): State<Issuer>, visit: Visit) -> Response {
 }
 
 async fn link(State(issuer): State<Issuer>, visit: Visit) -> Response {
-    if !is_ours(&issuer, &visit) {
+    let holds = |text| issuer.oauth().csrf_holds(&text, LINK_FORM, visit.param("csrf"));
+    if !visit.is_from_us(&issuer) || !visit.session().is_some_and(holds) {
         return forged(&issuer, &visit);
     }
     let (visitor, cookie) = match visit.visitor() {
@@ -114,16 +120,15 @@ async fn link(State(issuer): State<Issuer>, visit: Visit) -> Response {
         fresh: false,
     };
     let session = visit.session();
-    let response = match issuer.oauth().leave_to_link(ask, session.as_ref(), &visit.origin).await {
-        Ok(Ok(Ok(Ok(left)))) => away(&visit, &left),
-        Ok(Ok(Ok(Err(refused)))) => refusal(&issuer, &visit, visit.param("provider"), refused),
+    match issuer.oauth().leave_to_link(ask, session.as_ref(), &visit.origin).await {
+        Ok(Ok(Ok(left))) => with_cookie(away(&visit, &left), cookie),
+        Ok(Ok(Err(refused))) => refusal(&issuer, &visit, visit.param("provider"), refused),
         Ok(Err(refused)) => {
             // What must be proved is proved on the way to the page, not to this address.
             refuse(&issuer, &at(visit, METHODS, None), refused).await
         }
-        Ok(Ok(Err(_))) | Err(_) => broken(&issuer, &visit),
-    };
-    with_cookie(response, cookie)
+        Err(_) => broken(&issuer, &visit),
+    }
 }
 
 fn away(visit: &Visit, left: &Left) -> Response {
@@ -164,7 +169,8 @@ async fn back(State(issuer): State<Issuer>, visit: Visit) -> Response {
         }
         Ok(Err(refused)) => {
             // WHY kept: anybody can send a browser here with nothing, and its true answer may be on the way.
-            let kept = matches!(refused.why, FederationRefused::NotBegun | FederationRefused::Unknown);
+            let kept =
+                matches!(refused.why, FederationRefused::NotBegun | FederationRefused::Unknown);
             let response = refusal(&issuer, &visit, &name, refused);
             with_cookie(response, Some(done).filter(|_| !kept))
         }

@@ -64,7 +64,7 @@ fn list(issuer: &Issuer, visit: &Visit, own: &OwnMethods, said: Option<String>) 
         said,
         methods: own.authenticators.iter().filter(|it| !is_elsewhere(it)).map(view).collect(),
         accounts: own.authenticators.iter().filter(|it| is_elsewhere(it)).map(view).collect(),
-        providers: federation::linkable(issuer, &csrf(issuer, visit)),
+        providers: federation::linkable(issuer, visit),
         left: own.recovery_left,
     };
     page(StatusCode::OK, &template, None).into_response()

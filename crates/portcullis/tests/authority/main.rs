@@ -10,6 +10,7 @@ mod backchannel;
 mod code;
 mod crash;
 mod fapi;
+mod federation;
 mod machines;
 mod mcp;
 mod openid;

@@ -247,13 +247,13 @@ impl OAuth {
         ask: Leave,
         session: Option<&SessionText>,
         origin: &Origin,
-    ) -> Result<Result<Answered<Left>, MethodRefused>, Error> {
+    ) -> Result<Result<Result<Left, TripRefused>, MethodRefused>, Error> {
         let standing = match self.may_change(session).await? {
             Ok(standing) => standing,
             Err(refused) => return Ok(Err(refused)),
         };
         let link = Some(standing.current.session.id);
-        Ok(Ok(self.sent(ask, link, origin).await))
+        Ok(Ok(self.sent(ask, link, origin).await?))
     }
 
     async fn sent(&self, ask: Leave, link: Option<String>, origin: &Origin) -> Answered<Left> {

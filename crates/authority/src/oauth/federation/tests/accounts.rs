@@ -40,7 +40,6 @@ async fn leave_to_link(stage: &Stage, session: &SessionText) -> Left {
         .unwrap()
         .unwrap()
         .unwrap()
-        .unwrap()
 }
 
 async fn linked(stage: &Stage, session: &SignedIn) -> Result<Returned, FederationRefused> {
