@@ -3,6 +3,7 @@
 //! Never does: read a clock. Pure.
 
 use super::records::FactorKind;
+use crate::factors::passkey;
 use base::UnixMs;
 use serde::{Deserialize, Serialize};
 
@@ -130,10 +131,8 @@ pub fn amr(proofs: &[Proof]) -> Vec<String> {
             FactorKind::Password => &["pwd"],
             FactorKind::Totp => &["otp"],
             FactorKind::Recovery => &["otp"],
-            FactorKind::Passkey if proof.verified && proof.hardware => &["hwk", "user"],
-            FactorKind::Passkey if proof.hardware => &["hwk"],
-            FactorKind::Passkey if proof.verified => &["swk", "user"],
-            FactorKind::Passkey => &["swk"],
+            FactorKind::Passkey if proof.hardware => passkey::AMR_HARDWARE,
+            FactorKind::Passkey => passkey::AMR,
             FactorKind::Federated => &["fed"],
             FactorKind::Device => &[],
         };
