@@ -80,6 +80,8 @@ const PYTHON_PACKAGES: &[(&str, &str)] = &[
     ("authlib", "authlib>=1.6,<2"),
     ("requests", "requests>=2.32,<3"),
     ("mechanize", "mechanize>=0.4,<0.5"),
+    ("scim2_tester", "scim2-tester>=0.5,<0.6"),
+    ("httpx2", "scim2-client[httpx2]>=0.13,<0.14"),
 ];
 
 /// The folder that holds what npm and pip installed.

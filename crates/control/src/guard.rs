@@ -86,6 +86,8 @@ pub const AUTHORITY_PATHS: [&str; 28] = [
 const CALLBACK: &str = authority::oauth::CALLBACK_PATH;
 /// The API: behind it [`crate::admission`] asks for a token.
 const API: &str = "/api/v1/";
+/// What a directory asks (RFC 7644); here too [`crate::admission`] asks for a token.
+const SCIM: &str = "/scim/v2/";
 /// RFC 7592: below it stands one client's registration.
 const REGISTRATION: &str = "/oauth/register/";
 /// What is answered under any name: a load balancer asks by address.
@@ -111,7 +113,10 @@ impl Surface {
         COMMON_PATHS.contains(&path)
             || (self.authority
                 && (path == KEYS_PATH || AUTHORITY_PATHS.contains(&path) || registration() || callback()))
-            || (self.admin && (ADMIN_PATHS.contains(&path) || path.starts_with(API)))
+            || (self.admin
+                && (ADMIN_PATHS.contains(&path)
+                    || path.starts_with(API)
+                    || path.starts_with(SCIM)))
     }
 }
 
@@ -244,7 +249,7 @@ mod tests {
         for path in AUTHORITY_PATHS {
             check(path, true, false);
         }
-        for path in ["/", "/metrics", "/api/openapi.json", "/api/v1/keys"] {
+        for path in ["/", "/metrics", "/api/openapi.json", "/api/v1/keys", "/scim/v2/Users"] {
             check(path, false, true);
         }
         check("/livez", true, true);

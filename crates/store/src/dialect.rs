@@ -122,11 +122,13 @@ impl Dialect {
                 ("first", include_str!("../migrations/sqlite/0001_first.sql")),
                 ("authority", include_str!("../migrations/sqlite/0002_authority.sql")),
                 ("people", include_str!("../migrations/sqlite/0003_people.sql")),
+                ("directory", include_str!("../migrations/sqlite/0004_directory.sql")),
             ],
             Self::Postgres => &[
                 ("first", include_str!("../migrations/postgres/0001_first.sql")),
                 ("authority", include_str!("../migrations/postgres/0002_authority.sql")),
                 ("people", include_str!("../migrations/postgres/0003_people.sql")),
+                ("directory", include_str!("../migrations/postgres/0004_directory.sql")),
             ],
         }
     }

@@ -14,6 +14,7 @@ use super::living::Seen;
 use super::proof::{Presented, ProvedAt, invalid, presented};
 use super::records::{ClientRecord, Origin as From, Pkce, Profile, RefreshRotation, TokenFormat};
 use super::refusal::Failed;
+use super::scim::SCIM_SCOPE;
 use super::scopes::{ADMIN_SCOPES, admin_scopes};
 use super::settings::Settings;
 use super::{OAuth, Origin};
@@ -39,7 +40,7 @@ pub struct AdminCall<'a> {
     pub authorization: Vec<Vec<u8>>,
     /// The values of all `DPoP` headers.
     pub dpop: Vec<Vec<u8>>,
-    /// The scope that the endpoint asks for, one of [`ADMIN_SCOPES`].
+    /// The scope that the endpoint asks for, one of [`ADMIN_SCOPES`] or [`SCIM_SCOPE`].
     pub scope: &'a str,
     /// Where it came from.
     pub origin: Origin,
@@ -159,7 +160,8 @@ impl OAuth {
             // A client for itself: what an administrator has written into its record.
             None if subject == client => {
                 let own = |scope: &&str| known.scopes.iter().any(|it| it == scope);
-                ADMIN_SCOPES.iter().map(|(name, ..)| *name).filter(own).collect()
+                let all = ADMIN_SCOPES.iter().map(|(name, ..)| *name).chain([SCIM_SCOPE]);
+                all.filter(own).collect()
             }
             None => return Err(invalid("the subject of the token is neither person nor client")),
         };
@@ -172,7 +174,12 @@ impl OAuth {
         ProtectedResourceMetadata {
             resource: settings.admin_resource(),
             authorization_servers: vec![settings.issuer.clone()],
-            scopes_supported: ADMIN_SCOPES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+            scopes_supported: ADMIN_SCOPES
+                .iter()
+                .map(|(name, ..)| *name)
+                .chain([SCIM_SCOPE])
+                .map(str::to_owned)
+                .collect(),
             bearer_methods_supported: vec!["header".to_owned()],
             resource_name: Some("Portcullis control API".to_owned()),
             dpop_signing_alg_values_supported: challenge::names(AlgorithmSet::DEFAULT)

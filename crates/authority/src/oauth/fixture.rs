@@ -242,6 +242,7 @@ impl World {
             created_by: "test".to_owned(),
             updated_at: self.now(),
             disabled_at: None,
+            directory: super::records::InDirectory::default(),
         };
         self.store.create_user(user, self.event()).await.unwrap();
     }

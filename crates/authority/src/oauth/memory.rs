@@ -2,6 +2,7 @@
 //! concurrency is shown by the contract suite of `store`.
 
 mod authenticators;
+mod directory;
 mod grants;
 mod people;
 mod rules;
@@ -57,6 +58,7 @@ pub(crate) struct State {
     pub(crate) signing: BTreeMap<String, SigningKeyRecord>,
     pub(crate) trusts: BTreeMap<String, TrustRecord>,
     pub(crate) scopes: BTreeMap<String, ScopeRecord>,
+    pub(crate) directory: BTreeMap<String, super::scim::DirectoryGroup>,
     /// Mail that was sent, oldest first.
     pub(crate) posted: Vec<Message>,
 }

@@ -40,6 +40,7 @@ mod refusal;
 pub mod registration;
 mod remote_keys;
 mod revoke;
+pub mod scim;
 mod scopes;
 pub mod secrets;
 mod sessions;

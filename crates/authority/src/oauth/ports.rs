@@ -17,6 +17,7 @@ use super::records::{
 use crate::people::AuthenticatorRecord;
 #[cfg(doc)]
 use crate::people::records::AUTHENTICATORS_MOST;
+use super::scim::DirectoryGroups;
 use crate::ports::Answer;
 use base::{Event, UnixMs};
 
@@ -392,10 +393,22 @@ pub trait AuthorityStore: Send + Sync {
 
 /// Everything that the OAuth use cases need.
 pub trait OAuthStore:
-    ClientStore + PeopleStore + AuthenticatorStore + GrantStore + DeviceStore + AuthorityStore
+    ClientStore
+    + PeopleStore
+    + AuthenticatorStore
+    + GrantStore
+    + DeviceStore
+    + AuthorityStore
+    + DirectoryGroups
 {
 }
 impl<T> OAuthStore for T where
-    T: ClientStore + PeopleStore + AuthenticatorStore + GrantStore + DeviceStore + AuthorityStore
+    T: ClientStore
+        + PeopleStore
+        + AuthenticatorStore
+        + GrantStore
+        + DeviceStore
+        + AuthorityStore
+        + DirectoryGroups
 {
 }

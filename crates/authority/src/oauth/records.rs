@@ -157,6 +157,19 @@ pub struct UserRecord {
     pub updated_at: UnixMs,
     /// From when on it is refused.
     pub disabled_at: Option<UnixMs>,
+    /// What a directory elsewhere (SCIM) keeps with it.
+    #[serde(default)]
+    pub directory: InDirectory,
+}
+
+/// What a directory elsewhere keeps with an account (RFC 7643).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InDirectory {
+    /// What the directory calls it (`externalId`).
+    pub external_id: Option<String>,
+    /// When the directory closed the account. Only where this is the account's `disabled_at` may it open it again.
+    pub closed_at: Option<UnixMs>,
 }
 
 impl std::fmt::Debug for UserRecord {

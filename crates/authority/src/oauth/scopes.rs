@@ -8,6 +8,7 @@ use super::OAuth;
 use super::clients::PERSONAL_SCOPES;
 use super::records::{ClientRecord, Origin, UserRecord};
 use super::refusal::Failed;
+use super::scim::SCIM_SCOPE;
 use super::settings::Settings;
 use crate::error::Error;
 use protocol::oauth::uri::Uri;
@@ -184,7 +185,8 @@ impl OAuth {
 fn default_words(scope: &str) -> String {
     let personal = PERSONAL_WORDS.iter().map(|(name, words)| (*name, *words));
     let admin = ADMIN_SCOPES.iter().map(|(name, words, _)| (*name, *words));
-    let found = personal.chain(admin).find(|(name, _)| *name == scope);
+    let scim = (SCIM_SCOPE, "Keep people and groups of this gate, but no administrators");
+    let found = personal.chain(admin).chain([scim]).find(|(name, _)| *name == scope);
     found.map_or(scope, |(_, words)| words).to_owned()
 }
 

@@ -7,7 +7,7 @@
 
 use super::OAuth;
 use super::ports::TextPage;
-use super::records::{Revocation, RevocationKind, UserRecord};
+use super::records::{InDirectory, Revocation, RevocationKind, UserRecord};
 use super::settings::ACCESS_TOKEN_LONGEST;
 use super::setup::SETUP;
 use crate::actor::Actor;
@@ -28,7 +28,7 @@ pub(super) const ID_CHARS: usize = 12;
 /// Bytes of an e-mail address (RFC 5321 §4.5.3.1.3, without the angle brackets).
 const EMAIL_BYTES: usize = 254;
 /// Roles and groups of one account; each stands in tokens.
-const ROLES: usize = 50;
+pub(super) const ROLES: usize = 50;
 /// How often a change is tried again that another one came before.
 const TRIES: usize = 3;
 /// What a new account shall be.
@@ -104,6 +104,7 @@ impl OAuth {
             created_by: actor.principal.to_string(),
             updated_at: now,
             disabled_at: None,
+            directory: InDirectory::default(),
         })
     }
 

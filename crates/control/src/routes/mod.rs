@@ -8,6 +8,7 @@ mod keys;
 mod ledger;
 mod mail;
 mod node;
+mod scim;
 mod scopes;
 mod signing;
 mod trust;
@@ -63,7 +64,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
 ///
 /// It does not check the host: [`crate::serve_tcp`] does, before it.
 ///
-/// INVARIANT: nothing below `/api/v1` is reached but through [`require`] with the scope of the table.
+/// INVARIANT: nothing below `/api/v1` and `/scim/v2` is reached but through [`require`] with the scope of the table.
 pub fn router(api: Api) -> Router {
     let routes = endpoints().into_iter().fold(crate::pages::routes(), |router, endpoint| {
         let handler = match scope_of(endpoint.method, endpoint.path) {
@@ -75,6 +76,7 @@ pub fn router(api: Api) -> Router {
         router.route(endpoint.path, handler)
     });
     routes
+        .merge(scim::routes(&api))
         .fallback(async || Problem::new(code::API_NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::new(code::METHOD_NOT_ALLOWED))
         .with_state(api)

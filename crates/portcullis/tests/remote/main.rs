@@ -1,5 +1,5 @@
 //! A gate that is administered from elsewhere: signing in from the command line, the first administrator, TLS and an
-//! address of its own for the API, and what `explain` says of OAuth requests.
+//! address of its own for the API, SCIM, and what `explain` says of OAuth requests.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod directory;
 mod explain;
 mod first;
 mod login;

@@ -15,6 +15,7 @@ mod authenticators;
 mod clients;
 mod codes;
 mod devices;
+mod directory;
 mod grants;
 mod once;
 mod people;

@@ -91,6 +91,9 @@ impl PeopleStore for Memory {
         if state.users.get(&before.id) != Some(&before) {
             return done(None);
         }
+        if state.users.values().any(|it| it.id != after.id && it.email == after.email) {
+            return conflict();
+        }
         if let Some(revocation) = revoke {
             state.revoke(revocation);
             state.sessions.retain(|_, session| session.user != before.id);

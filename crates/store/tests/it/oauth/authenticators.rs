@@ -35,6 +35,7 @@ async fn person(store: &Store) -> String {
         created_by: "uid:0".to_owned(),
         updated_at: START,
         disabled_at: None,
+        directory: Default::default(),
     };
     store.create_user(user.clone(), event(codes::USER_CREATED, 0)).await.unwrap();
     user.id

@@ -42,6 +42,7 @@ fn user(email: &str) -> UserRecord {
         created_by: "uid:0".to_owned(),
         updated_at: START,
         disabled_at: None,
+        directory: Default::default(),
     }
 }
 

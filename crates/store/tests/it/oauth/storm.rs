@@ -69,6 +69,7 @@ fn user(round: u32, number: usize) -> UserRecord {
         created_by: String::new(),
         updated_at: START,
         disabled_at: None,
+        directory: Default::default(),
     }
 }
 

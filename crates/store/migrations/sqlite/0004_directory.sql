@@ -1,0 +1,4 @@
+CREATE TABLE directory_groups (
+    name TEXT NOT NULL PRIMARY KEY,
+    doc TEXT NOT NULL
+) STRICT;
