@@ -7,6 +7,9 @@ use protocol::sign::{Signer, SigningKey};
 use protocol::{Algorithm, b64};
 use serde_json::{Value, json};
 
+/// Makes a token of good claims.
+type Attempt = Box<dyn Fn(&Value) -> String>;
+
 async fn refused(stage: &Stage, change: impl FnOnce(&mut Value)) -> String {
     let left = stage.leave().await;
     stage.says(&left, change);
@@ -72,7 +75,7 @@ async fn oidc_core_s3_1_3_7_claims_that_do_not_hold_are_refused() {
 #[tokio::test]
 async fn rfc8725_s3_1_no_other_key_or_algorithm_signs() {
     let stage = stage(|_| {}).await;
-    let mut attempts: Vec<Box<dyn Fn(&Value) -> String>> = Vec::new();
+    let mut attempts: Vec<Attempt> = Vec::new();
     let plain = |header: Value, claims: &Value| {
         format!("{}.{}", b64::encode(header.to_string()), b64::encode(claims.to_string()))
     };
