@@ -89,10 +89,7 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
         mail: post.mail(),
         node,
     };
-    let oauth = Arc::new(OAuth::new(own, own::settings(config)));
-    oauth.declare(own::clients(config, &pepper)?).map_err(text)?;
-    oauth.start().await.map_err(text)?;
-    own::hand_over_keys(&oauth, &state);
+    let oauth = begin_oauth(config, own, &state).await?;
     let issuers =
         Arc::new(issuers::Issuers::new(fetch, clock.clone(), events.clone(), oauth.clone()));
     issuers.configure(&config.issuers);
@@ -133,6 +130,20 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
         door: tokio::sync::watch::Sender::new(control::Door::default()),
     };
     Ok(Started { running, store, follower, authority, resolve })
+}
+
+/// The authority, with the clients of the file and its keys; the gate knows these.
+async fn begin_oauth(
+    config: &Config,
+    own: authority::oauth::Parts,
+    state: &State,
+) -> Result<Arc<OAuth>, Failure> {
+    let pepper = own.pepper.clone();
+    let oauth = Arc::new(OAuth::new(own, own::settings(config)));
+    oauth.declare(own::clients(config, &pepper)?).map_err(text)?;
+    oauth.start().await.map_err(text)?;
+    own::hand_over_keys(&oauth, state);
+    Ok(oauth)
 }
 
 fn resolver(config: &Config) -> Result<Arc<dyn Resolve>, Failure> {

@@ -92,86 +92,83 @@ fn defaults() {
     assert!(!route.forward_credential && route.ip.is_empty() && route.rates.is_empty());
 }
 
+/// A section, and keys that it takes.
+const SECTIONS: &[(&str, &str)] = &[
+    ("server", "admin = \"127.0.0.1:8002\""),
+    ("server", "admin = \"127.0.0.1:8002\"\nadmin_url = \"https://admin.example.com\""),
+    ("server", "control = \"0.0.0.0:8001\"\ntls = { cert = \"server.pem\", key = \"server.key\" }"),
+    (
+        "server",
+        "control = \"0.0.0.0:8001\"\nproxies = { trusted = [\"10.0.0.0/8\"], header = \"proxy-protocol\" }",
+    ),
+    ("server", "resolver = \"[::1]:5353\""),
+    ("server", "role = \"all\"\nstale_limit = \"10s\"\nstore = \"sqlite\""),
+    ("server", "store = { env = \"GATE_SECRET\" }\n[log]\nlevel = \"warn\""),
+    ("server", "[log]\naccess = \"stdout\""),
+    ("server", "[log]\naccess = { file = \"access.log\" }"),
+    (
+        "listener",
+        "max_connections = 10\nmax_connections_per_address = 5\nhttp2 = false\nh2c = true",
+    ),
+    ("listener", "timeouts = { head = \"5s\", body = \"1m\", idle = \"2m\" }"),
+    ("listener", "proxies = { trusted = [], header = \"proxy-protocol\" }"),
+    ("listener", "public_url = \"https://api.example.com/\""),
+    ("issuer", "jwks_uri = \"https://login.corp.example/keys\""),
+    ("issuer", "jwks_file = \"jwks.json\"\nalgorithms = [\"EdDSA\", \"Ed25519\"]"),
+    ("upstream", "protocol = \"h2\"\nidle = \"10s\"\nkeep_alive = 0\nretries = 0"),
+    ("upstream", "timeout = \"5s\"\nconnect_timeout = \"1s\"\nassertion = false"),
+    ("route", "host = \"API.example.com\"\nresource = \"https://api.example.com/orders\""),
+    ("route", "rate = [{ limit = 1, per = \"1s\" }, { limit = 9, per = \"1h\", by = \"route\" }]"),
+    ("route", "max_body = \"10MiB\"\ntimeout = \"5s\"\nforward_credential = true"),
+    (
+        "route",
+        "response_headers = { set = { x-a = { file = \"secret.txt\" } }, remove = [\"server\"] }",
+    ),
+    ("route", "cors = { origins = [\"*\"], headers = [] }"),
+    (
+        "end",
+        "[authority]\nname = \"Bank\"\nalgorithm = \"EdDSA\"\naccess_token = \"10m\"\nrefresh_idle = \"1d\"\nrefresh_absolute = \"30d\"\nsession = \"1h\"\nregistration = \"token\"\nclient_documents = false\npasskey_makers = \"server.pem\"\nscopes = { \"orders:read\" = \"See orders\" }",
+    ),
+    ("end", "[[provider]]\nname = \"corp\"\nclient_id = \"us\"\nissuer = \"http://127.0.0.1:9/\""),
+    (
+        "end",
+        "[[provider]]\nname = \"g\"\npreset = \"google\"\nclient_id = \"us\"\nclient_secret = { env = \"GATE_SECRET\" }\ncreate = [\"Example.com\"]\nlink = \"explicit\"",
+    ),
+    (
+        "end",
+        "[[provider]]\nname = \"k\"\npreset = \"keycloak\"\nserver = \"https://kc.example/auth/\"\nrealm = \"main\"\nclient_id = \"us\"\nclient_auth = \"client_secret_post\"\nclient_secret = { file = \"secret.txt\" }\ngroups = { \"Ops Team\" = \"ops\" }\namr = { mfa = \"aal2\" }\ncreate = \"never\"",
+    ),
+    ("end", "[mail]\nserver = \"smtp://mail.example\"\nfrom = \"gate@example.com\""),
+    (
+        "end",
+        "[mail]\nserver = \"smtps://mail.example:465/\"\nfrom = \"The Gate <gate@example.com>\"\nusername = \"gate\"\npassword = { file = \"secret.txt\" }\nca = \"server.pem\"",
+    ),
+    (
+        "end",
+        "[mail]\nserver = \"smtp+plain://[::1]:2525\"\nfrom = \"\\\"Gate, the\\\" <g@localhost>\"",
+    ),
+    ("end", "[mail]\nserver = \"smtp+plain://relay\"\nfrom = \"gate@example.com\""),
+    (
+        "end",
+        "[[client]]\nname = \"ui\"\nredirect_uris = [\"https://a.example/cb\"]\nscopes = [\"openid\"]\npkce = \"optional\"\npost_logout_redirect_uris = [\"https://a.example/\"]\nbackchannel_logout_uri = \"https://a.example/out\"\nsecret = { env = \"GATE_SECRET\" }\nconsent = false",
+    ),
+    (
+        "end",
+        "[[client]]\nname = \"bank\"\njwks_uri = \"https://a.example/keys\"\ngrants = [\"client_credentials\", \"token_exchange\"]\nprofile = \"fapi2-security\"",
+    ),
+    (
+        "end",
+        "[[sign_in]]\nname = \"ops\"\ngroups = [\"ops\", \"administrator\"]\nfactors = [\"passkey\"]\n[[sign_in]]\nname = \"bank\"\nclients = [\"https://a.example/client.json\"]\nacr = \"phrh\"\nmax_age = \"10s\"",
+    ),
+    (
+        "end",
+        "[[route]]\nname = \"w\"\npath = \"/orders/{**}\"\nmethods = [\"POST\"]\nupstream = \"orders\"\naccess = { api_key = { scopes = [\"w\"] } }",
+    ),
+];
+
 #[test]
 fn every_section_takes_its_keys() {
-    let table = [
-        ("server", "admin = \"127.0.0.1:8002\""),
-        ("server", "admin = \"127.0.0.1:8002\"\nadmin_url = \"https://admin.example.com\""),
-        (
-            "server",
-            "control = \"0.0.0.0:8001\"\ntls = { cert = \"server.pem\", key = \"server.key\" }",
-        ),
-        (
-            "server",
-            "control = \"0.0.0.0:8001\"\nproxies = { trusted = [\"10.0.0.0/8\"], header = \"proxy-protocol\" }",
-        ),
-        ("server", "resolver = \"[::1]:5353\""),
-        ("server", "role = \"all\"\nstale_limit = \"10s\"\nstore = \"sqlite\""),
-        ("server", "store = { env = \"GATE_SECRET\" }\n[log]\nlevel = \"warn\""),
-        ("server", "[log]\naccess = \"stdout\""),
-        ("server", "[log]\naccess = { file = \"access.log\" }"),
-        (
-            "listener",
-            "max_connections = 10\nmax_connections_per_address = 5\nhttp2 = false\nh2c = true",
-        ),
-        ("listener", "timeouts = { head = \"5s\", body = \"1m\", idle = \"2m\" }"),
-        ("listener", "proxies = { trusted = [], header = \"proxy-protocol\" }"),
-        ("listener", "public_url = \"https://api.example.com/\""),
-        ("issuer", "jwks_uri = \"https://login.corp.example/keys\""),
-        ("issuer", "jwks_file = \"jwks.json\"\nalgorithms = [\"EdDSA\", \"Ed25519\"]"),
-        ("upstream", "protocol = \"h2\"\nidle = \"10s\"\nkeep_alive = 0\nretries = 0"),
-        ("upstream", "timeout = \"5s\"\nconnect_timeout = \"1s\"\nassertion = false"),
-        ("route", "host = \"API.example.com\"\nresource = \"https://api.example.com/orders\""),
-        (
-            "route",
-            "rate = [{ limit = 1, per = \"1s\" }, { limit = 9, per = \"1h\", by = \"route\" }]",
-        ),
-        ("route", "max_body = \"10MiB\"\ntimeout = \"5s\"\nforward_credential = true"),
-        (
-            "route",
-            "response_headers = { set = { x-a = { file = \"secret.txt\" } }, remove = [\"server\"] }",
-        ),
-        ("route", "cors = { origins = [\"*\"], headers = [] }"),
-        (
-            "end",
-            "[authority]\nname = \"Bank\"\nalgorithm = \"EdDSA\"\naccess_token = \"10m\"\nrefresh_idle = \"1d\"\nrefresh_absolute = \"30d\"\nsession = \"1h\"\nregistration = \"token\"\nclient_documents = false\npasskey_makers = \"server.pem\"\nscopes = { \"orders:read\" = \"See orders\" }",
-        ),
-        ("end", "[[provider]]\nname = \"corp\"\nclient_id = \"us\"\nissuer = \"http://127.0.0.1:9/\""),
-        (
-            "end",
-            "[[provider]]\nname = \"g\"\npreset = \"google\"\nclient_id = \"us\"\nclient_secret = { env = \"GATE_SECRET\" }\ncreate = [\"Example.com\"]\nlink = \"explicit\"",
-        ),
-        (
-            "end",
-            "[[provider]]\nname = \"k\"\npreset = \"keycloak\"\nserver = \"https://kc.example/auth/\"\nrealm = \"main\"\nclient_id = \"us\"\nclient_auth = \"client_secret_post\"\nclient_secret = { file = \"secret.txt\" }\ngroups = { \"Ops Team\" = \"ops\" }\namr = { mfa = \"aal2\" }\ncreate = \"never\"",
-        ),
-        ("end", "[mail]\nserver = \"smtp://mail.example\"\nfrom = \"gate@example.com\""),
-        (
-            "end",
-            "[mail]\nserver = \"smtps://mail.example:465/\"\nfrom = \"The Gate <gate@example.com>\"\nusername = \"gate\"\npassword = { file = \"secret.txt\" }\nca = \"server.pem\"",
-        ),
-        (
-            "end",
-            "[mail]\nserver = \"smtp+plain://[::1]:2525\"\nfrom = \"\\\"Gate, the\\\" <g@localhost>\"",
-        ),
-        ("end", "[mail]\nserver = \"smtp+plain://relay\"\nfrom = \"gate@example.com\""),
-        (
-            "end",
-            "[[client]]\nname = \"ui\"\nredirect_uris = [\"https://a.example/cb\"]\nscopes = [\"openid\"]\npkce = \"optional\"\npost_logout_redirect_uris = [\"https://a.example/\"]\nbackchannel_logout_uri = \"https://a.example/out\"\nsecret = { env = \"GATE_SECRET\" }\nconsent = false",
-        ),
-        (
-            "end",
-            "[[client]]\nname = \"bank\"\njwks_uri = \"https://a.example/keys\"\ngrants = [\"client_credentials\", \"token_exchange\"]\nprofile = \"fapi2-security\"",
-        ),
-        (
-            "end",
-            "[[sign_in]]\nname = \"ops\"\ngroups = [\"ops\", \"administrator\"]\nfactors = [\"passkey\"]\n[[sign_in]]\nname = \"bank\"\nclients = [\"https://a.example/client.json\"]\nacr = \"phrh\"\nmax_age = \"10s\"",
-        ),
-        (
-            "end",
-            "[[route]]\nname = \"w\"\npath = \"/orders/{**}\"\nmethods = [\"POST\"]\nupstream = \"orders\"\naccess = { api_key = { scopes = [\"w\"] } }",
-        ),
-    ];
+    let table = SECTIONS;
     for (section, text) in table {
         let text = with(section, text);
         // GATE_SECRET is no PostgreSQL URL; that is the one problem of that row.
