@@ -132,13 +132,21 @@ impl OAuth {
         origin: &Origin,
     ) -> Result<Option<usize>, Error> {
         let Some(current) = self.current(session).await? else { return Ok(None) };
+        self.end_other_sessions_of(&current, origin).await.map(Some)
+    }
+
+    pub(super) async fn end_other_sessions_of(
+        &self,
+        current: &Current,
+        origin: &Origin,
+    ) -> Result<usize, Error> {
         let all = self.sessions_of(&current.user.id).await?;
         let mut ended = 0;
         for one in all.iter().filter(|it| it.id != current.session.id) {
             self.end_this_session(one, origin).await?;
             ended += 1;
         }
-        Ok(Some(ended))
+        Ok(ended)
     }
 
     /// Ends all that the person has allowed to an application: its tokens are dead everywhere, and it has to ask again.

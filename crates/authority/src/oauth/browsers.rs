@@ -35,6 +35,8 @@ pub(crate) struct Guard {
     browser: Option<AuthenticatorRecord>,
     /// The row of the password itself, if strangers have failed before.
     password: Option<AuthenticatorRecord>,
+    /// Whether the attempt was counted in one of them.
+    counted: bool,
 }
 
 impl Guard {
@@ -59,7 +61,7 @@ impl OAuth {
         });
         let known = known.filter(|it| user.is_some_and(|user| user.id == it.user)).cloned();
         let password = of(FactorKind::Password).next().cloned();
-        Guard { browser: known, password, owned }
+        Guard { browser: known, password, owned, counted: false }
     }
 
     fn browser_handle(&self, text: &BrowserText) -> String {
@@ -75,10 +77,12 @@ impl OAuth {
     ) -> Result<Guard, Error> {
         let Some(user) = user else { return Ok(guard) };
         if let Some(row) = guard.browser {
-            return Ok(Guard { browser: self.count_failure(row).await?, ..guard });
+            let (browser, counted) = self.count_once(row).await?;
+            return Ok(Guard { browser, counted, ..guard });
         }
         if let Some(row) = guard.password {
-            return Ok(Guard { password: self.count_failure(row).await?, ..guard });
+            let (password, counted) = self.count_once(row).await?;
+            return Ok(Guard { password, counted, ..guard });
         }
         let fresh = AuthenticatorRecord {
             id: base62::random(ID_CHARS)?,
@@ -92,7 +96,7 @@ impl OAuth {
             failures: 1,
         };
         match self.parts.store.add_authenticator(fresh.clone(), None, None).await {
-            Ok(()) => Ok(Guard { password: Some(fresh), ..guard }),
+            Ok(()) => Ok(Guard { password: Some(fresh), counted: true, ..guard }),
             // Another attempt was the first; this one is counted by its delays alone.
             Err(PortError::Conflict) => Ok(guard),
             Err(error) => Err(error.into()),
@@ -112,8 +116,12 @@ impl OAuth {
         Ok(())
     }
 
-    /// Takes the count of an attempt back that was not judged.
+    /// Takes the count of an attempt back that was not judged. WHY only one that was counted: else whoever keeps this
+    /// server busy could count a shut password down, and guess on.
     pub(super) async fn uncount(&self, guard: Guard) -> Result<(), Error> {
+        if !guard.counted {
+            return Ok(());
+        }
         if let Some(row) = guard.browser.or(guard.password) {
             let failures = row.failures.saturating_sub(1);
             let after = AuthenticatorRecord { failures, ..row.clone() };
@@ -122,26 +130,31 @@ impl OAuth {
         Ok(())
     }
 
-    /// Adds one failure to a row, however many come at once; the row as it is then.
-    pub(super) async fn count_failure(
+    /// Adds one failure to a row, however many come at once.
+    pub(super) async fn count_failure(&self, row: AuthenticatorRecord) -> Result<(), Error> {
+        self.count_once(row).await.map(drop)
+    }
+
+    /// The same; the row as it is then, and whether the failure was added: to a row that is shut none is.
+    async fn count_once(
         &self,
         mut row: AuthenticatorRecord,
-    ) -> Result<Option<AuthenticatorRecord>, Error> {
+    ) -> Result<(Option<AuthenticatorRecord>, bool), Error> {
         for _ in 0..TRIES {
             if row.is_shut() {
                 break;
             }
             let after = AuthenticatorRecord { failures: row.failures + 1, ..row.clone() };
             if self.parts.store.replace_authenticator(row.clone(), after.clone(), None).await? {
-                return Ok(Some(after));
+                return Ok((Some(after), true));
             }
             let owned = self.parts.store.authenticators(row.user.clone()).await?;
             match owned.into_iter().find(|it| it.id == row.id) {
                 Some(now) => row = now,
-                None => return Ok(None),
+                None => return Ok((None, false)),
             }
         }
-        Ok(Some(row))
+        Ok((Some(row), false))
     }
 
     /// Forgets the failures of who was right, and makes the browser known; the text for a new one.

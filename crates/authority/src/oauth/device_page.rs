@@ -8,14 +8,16 @@
 
 use super::authorize::{ClientView, client_view};
 use super::clients::DEVICE;
+use super::passkeys::PasskeyAsk;
 use super::records::{ClientRecord, DeviceRecord, DeviceState, GrantKind, GrantRecord};
 use super::refusal::Failed;
 use super::scopes::{self, ScopeView};
 use super::secrets::Purpose;
-use super::sessions::{Current, SessionText, network};
+use super::sessions::{Current, SessionText, Standing, network};
 use super::{ClientCall, OAuth, Origin};
 use crate::error::{Error, PortError};
 use crate::factors::throttle::{Key, Rule};
+use crate::people::policy::Missing;
 use base::{IdError, Outcome, Secret, base62, code, random_array};
 use protocol::oauth::{AuthorizationDetails, ErrorCode, OAuthError, Params, ScopeSet, uri};
 use serde_json::Value;
@@ -65,6 +67,8 @@ pub struct DeviceAnswer {
 pub enum DeviceStep {
     /// They sign in first.
     Login,
+    /// What rules of signing in ask for at this client is not proved yet.
+    More(Box<DeviceMore>),
     /// They are asked.
     Ask(Box<DeviceView>),
     /// No device waits with this code.
@@ -75,6 +79,17 @@ pub enum DeviceStep {
     Forged,
     /// They have answered: whether with yes.
     Done(bool),
+}
+
+/// What a person must prove before they may answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceMore {
+    /// What is missing; never nothing.
+    pub missing: Missing,
+    /// Whose it is.
+    pub account: String,
+    /// What to ask the browser for, where a passkey would do.
+    pub passkey: Option<PasskeyAsk>,
 }
 
 /// What the page shows.
@@ -219,13 +234,14 @@ impl OAuth {
         session: Option<&SessionText>,
         origin: &Origin,
     ) -> Result<DeviceStep, Error> {
-        let Some((session, current)) = self.person(session).await? else {
+        let Some((session, standing)) = self.person(session).await? else {
             return Ok(DeviceStep::Login);
         };
-        let (device, client) = match self.waiting_device(typed, &current, origin).await? {
+        let (device, client) = match self.waiting_device(typed, &standing, origin).await? {
             Ok(found) => found,
             Err(step) => return Ok(step),
         };
+        let current = standing.current;
         let given = scopes::of_person(device.scopes, &current.user);
         Ok(DeviceStep::Ask(Box::new(DeviceView {
             user_code: shown(&device.user_code),
@@ -241,21 +257,41 @@ impl OAuth {
     async fn person<'s>(
         &self,
         session: Option<&'s SessionText>,
-    ) -> Result<Option<(&'s SessionText, Current)>, Error> {
-        let current = self.current(session).await?;
-        Ok(session.zip(current))
+    ) -> Result<Option<(&'s SessionText, Standing)>, Error> {
+        let Some(standing) = self.standing(session).await? else { return Ok(None) };
+        let complete = self.baseline(&standing).is_met(&standing.current.session.proofs);
+        Ok(session.zip(complete.then_some(standing)))
+    }
+
+    /// What the rules of signing in ask for at this client beside what the person has proved. WHY here too: a device is
+    /// another way to the same client.
+    fn more_for_device(&self, standing: &Standing, client: &ClientRecord) -> Option<DeviceStep> {
+        let now = self.parts.clock.now();
+        let user = &standing.current.user;
+        let mut need = self.baseline(standing);
+        need.add(&self.settings().sign_in, &user.roles, &client.id, now);
+        let (missing, passkey) = match standing.missing(&need, now) {
+            Missing::Nothing => return None,
+            Missing::Proof(offers) => {
+                let passkey = self.offered_passkey(standing, &offers);
+                (Missing::Proof(offers), passkey)
+            }
+            other => (other, None),
+        };
+        let account = user.email.clone();
+        Some(DeviceStep::More(Box::new(DeviceMore { missing, account, passkey })))
     }
 
     /// The device that waits with this code, and its client.
     async fn waiting_device(
         &self,
         typed: &str,
-        current: &Current,
+        standing: &Standing,
         origin: &Origin,
     ) -> Result<Result<(DeviceRecord, Arc<ClientRecord>), DeviceStep>, Error> {
         let now = self.parts.clock.now();
         let keys: [Key; 2] = [
-            self.count_key("device-session", &current.session.id),
+            self.count_key("device-session", &standing.current.session.id),
             self.count_key("device-network", &network(origin.client_ip)),
         ];
         let counted = keys.map(|key| (key, GUESSES));
@@ -268,7 +304,11 @@ impl OAuth {
         self.people.throttle.forgive(&[], &keys);
         let client = self.client(&device.client, origin).await?;
         let client = client.filter(|client| client.disabled_at.is_none());
-        Ok(client.map(|client| (device, client)).ok_or(DeviceStep::Unknown))
+        let Some(client) = client else { return Ok(Err(DeviceStep::Unknown)) };
+        Ok(match self.more_for_device(standing, &client) {
+            Some(more) => Err(more),
+            None => Ok((device, client)),
+        })
     }
 
     /// Takes the person's answer.
@@ -281,7 +321,7 @@ impl OAuth {
         session: Option<&SessionText>,
         origin: &Origin,
     ) -> Result<DeviceStep, Error> {
-        let Some((text, current)) = self.person(session).await? else {
+        let Some((text, standing)) = self.person(session).await? else {
             return Ok(DeviceStep::Login);
         };
         // RFC 8628 §5.4, RFC 9700 §4.7: the answer comes from the page that this session was shown for this code.
@@ -289,10 +329,11 @@ impl OAuth {
         if !form.is_some_and(|form| self.csrf_holds(text, &form, &ask.csrf)) {
             return Ok(DeviceStep::Forged);
         }
-        let (device, client) = match self.waiting_device(&ask.user_code, &current, origin).await? {
+        let (device, client) = match self.waiting_device(&ask.user_code, &standing, origin).await? {
             Ok(found) => found,
             Err(step) => return Ok(step),
         };
+        let current = standing.current;
         let (grant, event) = match ask.allow {
             true => {
                 let grant = self.device_grant(&device, &current)?;

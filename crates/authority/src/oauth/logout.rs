@@ -185,7 +185,8 @@ impl OAuth {
             Some(url) => LogoutStep::Redirect { url },
             None => LogoutStep::Done,
         };
-        let current = self.current(call.session.as_ref()).await?;
+        // Half a sign-in ends too.
+        let current = self.standing(call.session.as_ref()).await?.map(|it| it.current);
         let Some((text, current)) = call.session.as_ref().zip(current) else {
             // Nobody is signed in. RP-Initiated Logout §2: without a hint nothing vouches for the way back. WHY not for
             // strangers with one: whoever has an account has a hint for a client of their own, and could lead anybody there

@@ -317,6 +317,8 @@ impl OAuth {
         if codes.is_empty() {
             return Ok(Err(MethodRefused::Gone));
         }
+        // Whoever came in with one of the old codes does not stay.
+        self.end_other_sessions_of(&standing.current, origin).await?;
         let user = &standing.current.user;
         self.tell_change(user, MethodChange::CodesMade, origin).await;
         Ok(Ok(Changed { session: None, codes }))

@@ -62,7 +62,7 @@ pub use authorize::{
 };
 pub use client_auth::ClientCall;
 pub use described::DescribedScope;
-pub use device_page::{DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceStep, DeviceView};
+pub use device_page::{DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceMore, DeviceStep, DeviceView};
 pub use federation::{
     CALLBACK_PATH, CameBack, FederationRefused, Leave, Left, ProviderView, Returned, TripRefused,
 };

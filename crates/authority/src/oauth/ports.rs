@@ -107,7 +107,8 @@ pub trait AuthenticatorStore: Send + Sync {
     /// Without `event` where a sign-in's own says it (a browser is known from now on, failures are counted).
     ///
     /// # Errors
-    /// `Conflict` when its id or handle exists, or the person has [`AUTHENTICATORS_MOST`] already.
+    /// `Conflict` when its id or handle exists, the person has [`AUTHENTICATORS_MOST`] already, or the session to `keep` has
+    /// ended or is another person's.
     fn add_authenticator(
         &self,
         record: AuthenticatorRecord,

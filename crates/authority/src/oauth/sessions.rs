@@ -208,7 +208,7 @@ impl OAuth {
             Some(user) if verdict == Verdict::Accepted && user.disabled_at.is_none() => {
                 self.people.throttle.forgive(&[keys.pair, keys.account], &[keys.network]);
                 self.people.known.insert(keys.pair);
-                self.rehash(&user, &ask.password, origin).await?;
+                let user = self.rehash(user, &ask.password, origin).await?;
                 let browser = self.password_accepted(&user, guard, origin).await?;
                 let proof = Proof::new(FactorKind::Password, None, self.parts.clock.now());
                 let old = ask.session.as_ref();
@@ -273,7 +273,10 @@ impl OAuth {
         let now = self.parts.clock.now();
         let before = self.end_old_session(user, old, origin).await?;
         let proved = proof.kind;
-        let proofs = before.as_ref().map(|before| before.proofs.clone()).unwrap_or_default();
+        let mut proofs = before.as_ref().map(|before| before.proofs.clone()).unwrap_or_default();
+        // What was proved longer ago than a session lasts counts no more.
+        let longest = self.settings().session;
+        proofs.retain(|it| now.since(it.at) < longest);
         let proofs = level::with(proofs, proof);
         let reached = level::level(&proofs).unwrap_or(Level::Aal1);
         let text = Purpose::Session.fresh()?;
@@ -287,7 +290,7 @@ impl OAuth {
             amr: level::amr(&proofs),
             acr: reached.as_str().to_owned(),
             created_at: before.as_ref().map_or(now, |before| before.created_at),
-            expires_at: now.plus(self.settings().session),
+            expires_at: level::stands_since(&proofs).unwrap_or(now).plus(longest),
             user_agent: origin.user_agent.chars().take(AGENT_CHARS).collect(),
             client_ip: origin.client_ip,
             clients: before.map(|before| before.clients).unwrap_or_default(),
@@ -299,7 +302,29 @@ impl OAuth {
         event.detail = Some(format!("{}: {}", proved.as_str(), reached.as_str()).into());
         let mac = Purpose::Session.mac(&self.parts.pepper, text.expose());
         self.parts.store.create_session(mac, session.clone(), event).await?;
+        self.still_stands(user, &session, origin).await?;
         Ok(SignedIn { text, session, browser: None })
+    }
+
+    /// Ends the session again where the password was changed, or the account closed, while its proof was judged. WHY after
+    /// it is kept: a change before that is seen here, and one after it ends the session itself.
+    async fn still_stands(
+        &self,
+        user: &UserRecord,
+        session: &SessionRecord,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let found = self.parts.store.user(user.id.clone()).await?;
+        let same = |it: &UserRecord| it.password == user.password && it.disabled_at.is_none();
+        if found.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        let mut event = self.event(origin, code::LOGOUT)?;
+        event.principal = Some(Arc::from(user.id.as_str()));
+        event.credential_id = Some(Arc::from(session.id.as_str()));
+        event.detail = Some("the account was changed during the sign-in".into());
+        self.parts.store.end_session(session.id.clone(), event).await?;
+        Err(Error::Busy("the account was changed at this moment"))
     }
 
     /// Ends the session that the browser had, and gives it back when it was the same person's.

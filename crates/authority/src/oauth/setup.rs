@@ -240,25 +240,25 @@ impl OAuth {
     /// now is done at a later sign-in.
     pub(super) async fn rehash(
         &self,
-        user: &UserRecord,
+        user: UserRecord,
         right: &Secret<String>,
         origin: &Origin,
-    ) -> Result<(), Error> {
+    ) -> Result<UserRecord, Error> {
         if !user.password.as_deref().is_some_and(password::needs_rehash) {
-            return Ok(());
+            return Ok(user);
         }
         let right = right.clone();
         let hashed = self.people.pool.run(move || password::hash(&right)).await;
         // A full queue, or a password in a form that is not chosen any more: the old hash is as good as it was.
-        let Ok(Ok(hashed)) = hashed else { return Ok(()) };
+        let Ok(Ok(hashed)) = hashed else { return Ok(user) };
         let after = UserRecord { password: Some(hashed), ..user.clone() };
         let mut event = self.event(origin, code::USER_CHANGED)?;
         event.principal = Some(Arc::from(user.id.as_str()));
         event.credential_id = Some(Arc::from(user.id.as_str()));
         event.detail = Some("the password was hashed anew".into());
         // Another change came between: that one counts.
-        self.parts.store.replace_user(user.clone(), after, None, event).await?;
-        Ok(())
+        let kept = self.parts.store.replace_user(user.clone(), after.clone(), None, event).await?;
+        Ok(if kept.is_some() { after } else { user })
     }
 }
 

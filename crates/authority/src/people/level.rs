@@ -123,6 +123,16 @@ pub fn auth_time(proofs: &[Proof]) -> Option<UnixMs> {
         .or_else(|| latest(&mut proofs.iter()))
 }
 
+/// Since when all that a session stands on has been proved: the earlier of the last proof of possession and the last one of
+/// the other kind (NIST SP 800-63B-4 §2.2.3). WHY: a session that one factor alone could prolong would never ask for the
+/// other one again.
+pub fn stands_since(proofs: &[Proof]) -> Option<UnixMs> {
+    let latest =
+        |test: fn(&Proof) -> bool| proofs.iter().filter(|it| test(it)).map(|it| it.at).max();
+    let both = [latest(Proof::is_possession), latest(Proof::is_knowledge_or_inherence)];
+    both.into_iter().flatten().min()
+}
+
 /// The names of what was proved, and how (RFC 8176 §2).
 pub fn amr(proofs: &[Proof]) -> Vec<String> {
     let mut names = Vec::new();
@@ -206,6 +216,19 @@ mod tests {
         let again = with(again, proof(FactorKind::Totp, 901));
         assert_eq!(auth_time(&again), Some(UnixMs(901)));
         assert_eq!(amr(&again), ["pwd", "otp", "mfa"]);
+    }
+
+    #[test]
+    fn nist_800_63b_s2_2_3_one_factor_alone_prolongs_nothing() {
+        use FactorKind::{Password, Recovery, Totp};
+        assert_eq!(stands_since(&[]), None);
+        assert_eq!(stands_since(&[proof(Password, 1)]), Some(UnixMs(1)));
+        assert_eq!(stands_since(&[proof(Password, 1), proof(Totp, 9)]), Some(UnixMs(1)));
+        assert_eq!(stands_since(&[proof(Password, 9), proof(Totp, 2)]), Some(UnixMs(2)));
+        let three = [proof(Recovery, 1), proof(Password, 8), proof(Totp, 9)];
+        assert_eq!(stands_since(&three), Some(UnixMs(8)));
+        assert_eq!(stands_since(&[proof(Password, 1), passkey(true, false)]), Some(UnixMs(3)));
+        assert_eq!(stands_since(&[proof(Password, 1), passkey(false, false)]), Some(UnixMs(1)));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The page on which people connect a device (RFC 8628 §3.3).
 
 use super::Issuer;
+use super::answer::see_other;
 use super::details;
 use super::person::{Visit, message, own_login};
+use super::second::{self, Ask, METHODS, second_page};
 use crate::pages::forms::{ClientView, Device, DeviceConsent, ScopeView, page};
-use authority::oauth::{DeviceDecision, DeviceStep};
+use authority::oauth::{DeviceDecision, DeviceMore, DeviceStep};
+use authority::people::policy::Missing;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -60,6 +63,26 @@ fn broken(issuer: &Issuer, visit: &Visit) -> Response {
     message(issuer, StatusCode::SERVICE_UNAVAILABLE, said, Some(id))
 }
 
+/// What the person must do before they may answer.
+fn prove(issuer: &Issuer, visit: &Visit, more: DeviceMore) -> Response {
+    match more.missing {
+        Missing::Proof(offers) if !offers.password && !offers.federated => {
+            let ask = Ask {
+                offers,
+                passkey: more.passkey,
+                account: more.account,
+                proceed: format!("next:{}", second::next_of(visit)),
+                goes_to: None,
+                tried: None,
+            };
+            second_page(issuer, visit, ask)
+        }
+        Missing::Nothing | Missing::Proof(_) => own_login(issuer, visit, None),
+        Missing::Enrolment => see_other(&issuer.oauth().settings().url(METHODS)),
+        Missing::Unreachable => second::unreachable(issuer, visit),
+    }
+}
+
 fn shown(
     issuer: &Issuer,
     visit: &Visit,
@@ -70,6 +93,7 @@ fn shown(
     match step {
         Err(_) => broken(issuer, visit),
         Ok(DeviceStep::Login) => own_login(issuer, visit, None),
+        Ok(DeviceStep::More(more)) => prove(issuer, visit, *more),
         Ok(DeviceStep::Unknown) => {
             let words =
                 "No device waits with this code. It may have expired: start again at the device.";

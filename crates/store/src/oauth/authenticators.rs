@@ -24,6 +24,7 @@ const REMOVE_ALL: &str = "DELETE FROM authenticators WHERE user_id = $1";
 /// WHY the person's row: two additions at once are counted one after the other.
 const PERSON: Both = locking!("u", "SELECT u.id FROM users u WHERE u.id = $1");
 const COUNT: &str = "SELECT COUNT(*) FROM authenticators WHERE user_id = $1";
+const IS_ALIVE: &str = "SELECT id FROM sessions WHERE user_id = $1 AND id = $2";
 const END_OTHERS: &str = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2";
 
 impl AuthenticatorStore for Store {
@@ -42,6 +43,11 @@ impl AuthenticatorStore for Store {
                 let most = i64::try_from(AUTHENTICATORS_MOST).unwrap_or(i64::MAX);
                 if count.unwrap_or_default() >= most {
                     return Err(PortError::Conflict);
+                }
+                if let Some(keep) = &keep {
+                    let alive = args![user, keep.as_str()];
+                    let alive = conn.first(IS_ALIVE, alive, |row| row.text(0).map(drop)).await?;
+                    alive.ok_or(PortError::Conflict)?;
                 }
                 let handle = record.handle.clone();
                 conn.execute(INSERT, args![record.id.as_str(), user, handle, to_doc(&record)?])

@@ -31,7 +31,7 @@ use super::secrets::{self, Purpose};
 use super::sessions::{Current, SessionText, Standing};
 use super::{OAuth, Origin};
 use crate::people::policy::Missing;
-use crate::people::{Level, Need, Offers};
+use crate::people::{Level, Need, Offers, Proof, level};
 use base::{Secret, UnixMs};
 use consent::{Needed, Stopped};
 use decide::Given;
@@ -230,7 +230,10 @@ impl OAuth {
             return Ok(Some(LoginReason::OtherPerson.into()));
         }
         // Who was there before may not be who is there now: these ask from the beginning.
-        let begun = current.session.proofs.iter().any(|it| it.at >= prepared.seen);
+        // A code alone begins nothing, wherever it was posted to.
+        let begun =
+            |it: &Proof| it.at >= prepared.seen && level::level(std::slice::from_ref(it)).is_some();
+        let begun = current.session.proofs.iter().any(begun);
         if request.prompt.select_account && !begun {
             return Ok(Some(LoginReason::Choose.into()));
         }

@@ -867,3 +867,31 @@ async fn fapi2_s5_3_2_1_no_code_lives_longer_than_a_minute() {
     let end = stage.world.store.state().codes.get(&mac).unwrap().0.expires_at;
     assert_eq!(end, stage.world.now().plus(Duration::from_secs(60)));
 }
+
+#[tokio::test]
+async fn attack_prompt_login_is_met_by_no_code_alone() {
+    use crate::oauth::Presented;
+    use crate::oauth::prove::tests::{enrol, prove};
+    let stage = stage(|_| ()).await;
+    let first = stage.sign_in(None).await;
+    let (app, changed) = enrol(&stage.world, &first).await;
+    let old = changed.session.unwrap().text;
+    for (prompt, reason) in [("login", LoginReason::Again), ("select_account", LoginReason::Choose)]
+    {
+        stage.world.after(60);
+        let view = login(stage.ask(&[("prompt", prompt)], Some(&old)).await);
+        assert_eq!(view.reason, reason);
+    }
+    let view = login(stage.ask(&[("prompt", "login")], Some(&old)).await);
+    // Who sits down at the open browser with the person's phone, and does not know the password.
+    let code = Presented::Totp(app.code(&stage.world));
+    let session = prove(&stage.world, &old, code).await.unwrap().text;
+    let again = login(stage.go_on(&view.continue_text, Some(&session)).await);
+    assert_eq!(again.reason, LoginReason::Again);
+    // And the password alone is not both.
+    stage.world.after(60);
+    let view = login(stage.ask(&[("prompt", "login")], Some(&session)).await);
+    let session = stage.sign_in(Some(&session)).await;
+    let again = login(stage.go_on(&view.continue_text, Some(&session)).await);
+    assert!(matches!(again.reason, LoginReason::More(it) if it.totp && !it.password));
+}

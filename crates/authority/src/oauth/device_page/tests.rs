@@ -180,3 +180,41 @@ fn codes_have_letters_that_spell_nothing() {
         assert_eq!(plain(&shown(&code)).as_deref(), Some(code.as_str()));
     }
 }
+
+#[tokio::test]
+async fn attack_a_device_is_no_way_around_the_rules_of_its_client() {
+    use crate::oauth::prove::tests::enrol;
+    use crate::people::{Level, Policy};
+    let mut stage = stage().await;
+    let mut settings = (*stage.world.oauth.settings()).clone();
+    settings.sign_in = vec![Policy {
+        name: "this client".to_owned(),
+        groups: Vec::new(),
+        clients: vec![stage.client.id.clone()],
+        level: Level::Aal2,
+        max_age: Some(Duration::from_secs(300)),
+        factors: Vec::new(),
+    }];
+    stage.world.oauth.configure(settings);
+    let answer = stage.ask(&[]).await.unwrap();
+    let missing = |step: DeviceStep| match step {
+        DeviceStep::More(more) => more.missing,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(missing(stage.view(&answer.user_code).await), Missing::Enrolment);
+    let forced = DeviceDecision {
+        csrf: stage.world.oauth.csrf(&stage.session, &form(&plain(&answer.user_code).unwrap())),
+        user_code: answer.user_code.clone(),
+        allow: true,
+    };
+    let step = stage.world.oauth.device_decide(&forced, Some(&stage.session), &origin()).await;
+    assert_eq!(missing(step.unwrap()), Missing::Enrolment, "neither seen nor answered");
+    let (_, changed) = enrol(&stage.world, &stage.session).await;
+    stage.session = changed.session.unwrap().text;
+    let view = asked(stage.view(&answer.user_code).await);
+    // The page was open for longer than the rule allows.
+    stage.world.after(301);
+    let step = stage.decide(&view, true).await;
+    assert!(matches!(missing(step), Missing::Proof(it) if it.totp && !it.password));
+    assert_eq!(stage.world.store.state().grants.len(), 0);
+}

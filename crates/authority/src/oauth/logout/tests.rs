@@ -251,3 +251,17 @@ async fn rfc9700_s4_11_2_a_hint_of_ones_own_client_leads_nobody_there() {
     // Whoever else opens the same address.
     assert_eq!(stage.ask(&pairs, None).await, LogoutStep::Done);
 }
+
+#[tokio::test]
+async fn attack_half_a_sign_in_does_not_outlive_its_sign_out() {
+    use crate::oauth::prove::tests::enrol;
+    let mut stage = stage().await;
+    enrol(&stage.world, &stage.session).await;
+    stage.session = sign_in(&stage.world).await;
+    assert!(!stage.signed_in().await, "half of it");
+    let LogoutStep::Confirm { csrf, .. } = stage.ask(&[], None).await else {
+        panic!("the person is asked")
+    };
+    assert_eq!(stage.ask(&[], Some(csrf)).await, LogoutStep::Done);
+    assert!(stage.world.oauth.standing(Some(&stage.session)).await.unwrap().is_none());
+}

@@ -9,6 +9,10 @@ use crate::ports::Answer;
 use base::Event;
 
 impl State {
+    fn has_ended(&self, user: &str, keep: Option<&String>) -> bool {
+        keep.is_some_and(|keep| !self.sessions.values().any(|it| it.user == user && it.id == *keep))
+    }
+
     fn end_others(&mut self, user: &str, keep: Option<String>) {
         if let Some(keep) = keep {
             self.sessions.retain(|_, it| it.user != user || it.id == keep);
@@ -29,6 +33,7 @@ impl AuthenticatorStore for Memory {
         if state.authenticators.contains_key(&record.id)
             || state.authenticators.values().any(taken)
             || owned >= AUTHENTICATORS_MOST
+            || state.has_ended(&record.user, keep.as_ref())
         {
             return conflict();
         }

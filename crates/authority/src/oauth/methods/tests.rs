@@ -110,3 +110,18 @@ async fn what_is_refused_says_how_well_it_withstands_guessing() {
         assert!(refused.contains("your name or the name of this site"), "{named}: {refused}");
     }
 }
+
+#[tokio::test]
+async fn attack_new_codes_leave_no_other_session_behind() {
+    let world = world().await;
+    account(&world).await;
+    let first = sign_in(&world, PASSWORD, None).await.unwrap();
+    let (_, changed) = enrol(&world, &first.text).await;
+    let session = changed.session.unwrap();
+    let thief = sign_in(&world, PASSWORD, None).await.unwrap();
+    let code = Presented::Recovery(changed.codes[0].clone());
+    let thief = prove(&world, &thief.text, code).await.unwrap();
+    world.oauth.renew_codes(Some(&session.text), &origin()).await.unwrap().unwrap();
+    assert!(world.oauth.standing(Some(&thief.text)).await.unwrap().is_none());
+    assert!(world.oauth.current(Some(&session.text)).await.unwrap().is_some());
+}

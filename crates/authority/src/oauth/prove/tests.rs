@@ -306,3 +306,97 @@ async fn a_new_password_opens_what_failures_have_shut_and_spares_no_second_facto
         "the second step stays"
     );
 }
+
+#[tokio::test]
+async fn attack_one_factor_alone_keeps_no_session_of_two_alive() {
+    let world = world().await;
+    account(&world).await;
+    let first = sign_in(&world, PASSWORD, None).await.unwrap();
+    let begun = world.now();
+    let (app, changed) = enrol(&world, &first.text).await;
+    let mut whole = changed.session.unwrap();
+    let end = begun.plus(world.oauth.settings().session);
+    // Codes alone, and the password alone.
+    world.after(3600);
+    whole = prove(&world, &whole.text, Presented::Totp(app.code(&world))).await.unwrap();
+    assert_eq!(whole.session.expires_at, end);
+    let pin = world.now().plus(world.oauth.settings().session);
+    world.after(3600);
+    whole = sign_in(&world, PASSWORD, Some(&whole)).await.unwrap();
+    assert_eq!(whole.session.expires_at, pin);
+    world.after(11 * 3600);
+    assert!(world.oauth.standing(Some(&whole.text)).await.unwrap().is_none());
+    // Nothing of it counts for the next one.
+    let half = sign_in(&world, PASSWORD, Some(&whole)).await.unwrap();
+    assert_eq!((half.session.acr.as_str(), half.session.proofs.len()), ("aal1", 1));
+    assert!(world.oauth.current(Some(&half.text)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn attack_half_a_sign_in_reaches_nothing_and_changes_nothing() {
+    let world = world().await;
+    account(&world).await;
+    let first = sign_in(&world, PASSWORD, None).await.unwrap();
+    let (app, changed) = enrol(&world, &first.text).await;
+    let whole = changed.session.unwrap();
+    let rows = world.oauth.own_methods(Some(&whole.text)).await.unwrap().unwrap();
+    let id = rows.authenticators[0].id.clone();
+    let half = sign_in(&world, PASSWORD, None).await.unwrap();
+    let (oauth, text) = (&world.oauth, Some(&half.text));
+    let refused = |it: Result<(), MethodRefused>| matches!(it, Err(MethodRefused::Prove(_)));
+    assert!(oauth.own_account(text, &origin()).await.unwrap().is_none());
+    assert!(oauth.end_other_sessions(text, &origin()).await.unwrap().is_none());
+    let of = &whole.session.id;
+    assert!(oauth.end_own_session(text, of, &origin()).await.unwrap().is_none());
+    assert!(oauth.end_own_client(text, "any", &origin()).await.unwrap().is_none());
+    assert!(refused(oauth.own_methods(text).await.unwrap().map(drop)));
+    assert!(refused(oauth.new_totp(text).await.unwrap().map(drop)));
+    assert!(refused(oauth.new_passkey(text).await.unwrap().map(drop)));
+    assert!(refused(oauth.renew_codes(text, &origin()).await.unwrap().map(drop)));
+    assert!(refused(oauth.remove_method(text, &id, &origin()).await.unwrap()));
+    // A secret that the whole session began to add is not the half one's.
+    let fresh = oauth.new_totp(Some(&whole.text)).await.unwrap().unwrap();
+    let ask = AddTotp { state: fresh.state, name: String::new(), code: app.code(&world) };
+    assert!(refused(oauth.add_totp(text, &ask, &origin()).await.unwrap().map(drop)));
+    assert!(oauth.current(Some(&whole.text)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn attack_a_stolen_password_adds_nothing_where_every_second_factor_is_shut_or_spent() {
+    let world = world().await;
+    account(&world).await;
+    let first = sign_in(&world, PASSWORD, None).await.unwrap();
+    enrol(&world, &first.text).await;
+    for row in world.store.state().authenticators.values_mut() {
+        if matches!(row.kind(), FactorKind::Totp | FactorKind::Recovery) {
+            row.failures = crate::people::records::FAILURES_MOST;
+        }
+    }
+    let half = sign_in(&world, PASSWORD, None).await.unwrap();
+    let text = Some(&half.text);
+    assert!(world.oauth.current(text).await.unwrap().is_none());
+    let refused = world.oauth.new_totp(text).await.unwrap().map(drop);
+    assert_eq!(refused.unwrap_err(), MethodRefused::Unreachable);
+    let refused = world.oauth.own_methods(text).await.unwrap().map(drop);
+    assert_eq!(refused.unwrap_err(), MethodRefused::Unreachable);
+}
+
+#[tokio::test]
+async fn attack_an_app_is_added_by_no_session_that_has_ended_meanwhile() {
+    use crate::oauth::ports::AuthenticatorStore as _;
+    let world = world().await;
+    let id = account(&world).await;
+    let thief = sign_in(&world, PASSWORD, None).await.unwrap();
+    let owner = sign_in(&world, PASSWORD, None).await.unwrap();
+    // Both may add the first second factor; the owner is faster, and the thief's request is past its check.
+    let standing = world.oauth.may_change(Some(&thief.text)).await.unwrap().unwrap();
+    enrol(&world, &owner.text).await;
+    let data = crate::people::AuthenticatorData::Password {};
+    let late = world.oauth.fresh_record(&standing, "Mine".to_owned(), None, data).unwrap();
+    let proof = crate::people::Proof::new(FactorKind::Totp, None, world.now());
+    let text = Some(&thief.text);
+    let added = world.oauth.added(text, standing, late, proof, &origin()).await.unwrap();
+    assert!(added.is_err());
+    let rows = world.store.authenticators(id).await.unwrap();
+    assert!(rows.iter().all(|it| it.name != "Mine"));
+}

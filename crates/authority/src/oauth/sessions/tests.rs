@@ -3,6 +3,7 @@
 use super::*;
 use crate::oauth::fixture::{World, actor, origin, world};
 use crate::oauth::users::CreateUser;
+use crate::people::records::FAILURES_MOST;
 use base::Code;
 
 const PASSWORD: &str = "four words are long enough";
@@ -259,4 +260,99 @@ async fn a_hash_from_elsewhere_is_replaced_at_the_next_right_sign_in() {
     sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
     assert_eq!(kept(&world), fresh);
     assert_eq!(codes(&world), [code::LOGIN]);
+}
+
+#[tokio::test]
+async fn attack_a_busy_server_counts_no_shut_password_down() {
+    let mut world = stage().await;
+    let refused = sign_in(&world, ANN, "wrong", None, "192.0.2.1").await;
+    assert_eq!(refused.unwrap_err(), SignInRefused::Wrong);
+    let count = |set: Option<u32>| {
+        let mut state = world.store.state();
+        let mut rows = state.authenticators.values_mut();
+        let row = rows.find(|it| it.kind() == FactorKind::Password).unwrap();
+        row.failures = set.unwrap_or(row.failures);
+        row.failures
+    };
+    count(Some(FAILURES_MOST));
+    world.oauth.people.pool = password::Pool::new(1, 0);
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let held = world.oauth.people.pool.run(move || wait.recv().is_ok());
+    let guesses = async {
+        tokio::task::yield_now().await;
+        for _ in 0..10 {
+            let refused = sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await;
+            assert_eq!(refused.unwrap_err(), SignInRefused::Busy);
+        }
+        go.send(()).unwrap();
+    };
+    let (held, ()) = tokio::join!(held, guesses);
+    assert_eq!(held, Ok(true));
+    let count = |world: &World| {
+        let state = world.store.state();
+        let mut rows = state.authenticators.values();
+        rows.find(|it| it.kind() == FactorKind::Password).unwrap().failures
+    };
+    assert_eq!(count(&world), FAILURES_MOST);
+    let refused = sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await;
+    assert_eq!(refused.unwrap_err(), SignInRefused::Wrong, "it is still shut");
+}
+
+#[tokio::test]
+async fn attack_a_sign_in_under_way_outlives_no_change_of_the_password() {
+    let mut world = stage().await;
+    world.oauth.people.pool = password::Pool::new(1, 4);
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let held = world.oauth.people.pool.run(move || wait.recv().is_ok());
+    let thief = sign_in_raw(&world, ANN, PASSWORD);
+    let owner = async {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        // The old hash is read, and waits to be compared.
+        let mut state = world.store.state();
+        let ann = state.users.values_mut().find(|it| it.email == ANN).unwrap();
+        ann.password = Some("another one".to_owned());
+        let id = ann.id.clone();
+        drop(state);
+        go.send(()).unwrap();
+        id
+    };
+    let (held, thief, id) = tokio::join!(held, thief, owner);
+    assert_eq!(held, Ok(true));
+    assert!(matches!(thief, Err(Error::Busy(_))), "{thief:?}");
+    assert!(world.oauth.sessions_of(&id).await.unwrap().is_empty());
+}
+
+async fn sign_in_raw(
+    world: &World,
+    email: &str,
+    password: &str,
+) -> Result<Result<SignedIn, SignInRefused>, Error> {
+    let password = Secret::new(password.to_owned());
+    let ask = SignIn { email: email.to_owned(), password, session: None, browser: None };
+    world.oauth.sign_in(ask, &origin()).await
+}
+
+#[tokio::test]
+async fn attack_another_persons_browser_is_not_known_to_this_account() {
+    let world = stage().await;
+    let known = |email: &'static str, browser: Option<BrowserText>, password: &'static str| {
+        let password = Secret::new(password.to_owned());
+        let ask = SignIn { email: email.to_owned(), password, session: None, browser };
+        let world = &world;
+        async move { world.oauth.sign_in(ask, &origin()).await.unwrap() }
+    };
+    let bob = known("bob@example.com", None, PASSWORD).await.unwrap();
+    let ann = known(ANN, None, PASSWORD).await.unwrap();
+    // What fails with Bob's cookie is counted to strangers, and not to Bob or to Ann's own browser.
+    assert!(known(ANN, bob.browser.clone(), "wrong").await.is_err());
+    let rows: Vec<_> = world.store.state().authenticators.values().cloned().collect();
+    for row in rows {
+        let expect = u32::from(row.kind() == FactorKind::Password && row.user == ann.session.user);
+        assert_eq!(row.failures, expect, "{row:?}");
+    }
+    // Being known opens nothing: Ann is known by another text afterwards.
+    let again = known(ANN, bob.browser.clone(), PASSWORD).await.unwrap();
+    assert!(again.browser.is_some() && again.browser != bob.browser);
 }

@@ -158,8 +158,14 @@ async fn a_change_ends_the_other_sessions(rig: Rig) {
     let record = app(&user);
     let event = || Some(event(codes::AUTHENTICATOR_ADDED, 0));
     store.add_authenticator(record.clone(), Some(kept.clone()), event()).await.unwrap();
-    assert_eq!(ids(store, &user).await, [kept.clone()]);
+    assert_eq!(ids(store, &user).await, std::slice::from_ref(&kept));
     assert_eq!(ids(store, &other).await.len(), 1);
+    // A request whose session ended while it was judged adds nothing; neither does one with another person's session.
+    for gone in ["never".to_owned(), ids(store, &other).await.remove(0)] {
+        let late = store.add_authenticator(app(&user), Some(gone), event()).await;
+        assert!(matches!(late, Err(PortError::Conflict)), "{late:?}");
+    }
+    assert_eq!(ids(store, &user).await, std::slice::from_ref(&kept));
     session(store, &user).await;
     assert!(store.remove_authenticator(record, Some(kept.clone()), event()).await.unwrap());
     assert_eq!(ids(store, &user).await, [kept]);
