@@ -21,7 +21,8 @@ const TAKEN: [&str; 9] =
 /// What DPoP proofs may be signed with.
 const PROOFS: [&str; 4] = ["ES256", "PS256", "EdDSA", "RS256"];
 /// Claims of ID tokens that are about the sign-in, beside those about the person.
-const CLAIMS: [&str; 12] = [
+const CLAIMS: [&str; 13] = [
+    "groups",
     "iss",
     "sub",
     "aud",

@@ -242,7 +242,7 @@ impl OAuth {
             Err(step) => return Ok(step),
         };
         let current = standing.current;
-        let given = scopes::of_person(device.scopes, &current.user);
+        let given = self.of_person(device.scopes, &current.user);
         Ok(DeviceStep::Ask(Box::new(DeviceView {
             user_code: shown(&device.user_code),
             csrf: self.csrf(session, &form(&device.user_code)),
@@ -362,7 +362,7 @@ impl OAuth {
     fn device_grant(&self, device: &DeviceRecord, current: &Current) -> Result<GrantRecord, Error> {
         let now = self.parts.clock.now();
         let session = &current.session;
-        let mut scopes = scopes::of_person(device.scopes.clone(), &current.user);
+        let mut scopes = self.of_person(device.scopes.clone(), &current.user);
         scopes.sort_unstable();
         Ok(GrantRecord {
             id: base62::random(ID_CHARS)?,

@@ -9,7 +9,7 @@ mod rules;
 
 use super::ports::TextPage;
 use super::records::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, Mac,
+    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, GroupRecord, Mac,
     NewRefresh, PushedRecord, RefreshRecord, Revocation, RevocationKind, ScopeRecord,
     SessionRecord, SigningKeyRecord, TrustRecord, UserRecord,
 };
@@ -58,6 +58,7 @@ pub(crate) struct State {
     pub(crate) signing: BTreeMap<String, SigningKeyRecord>,
     pub(crate) trusts: BTreeMap<String, TrustRecord>,
     pub(crate) scopes: BTreeMap<String, ScopeRecord>,
+    pub(crate) groups: BTreeMap<String, GroupRecord>,
     pub(crate) directory: BTreeMap<String, super::scim::DirectoryGroup>,
     /// Mail that was sent, oldest first.
     pub(crate) posted: Vec<Message>,

@@ -177,6 +177,9 @@ impl OAuth {
             claims.insert("name".to_owned(), name.into());
         }
         claims.insert("updated_at".to_owned(), user.updated_at.seconds().into());
+        if !user.roles.is_empty() {
+            claims.insert("groups".to_owned(), user.roles.into());
+        }
         Ok(claims)
     }
 

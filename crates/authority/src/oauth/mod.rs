@@ -24,6 +24,7 @@ pub mod federation;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod introspect;
+mod groups;
 mod living;
 mod logout;
 #[cfg(test)]
@@ -66,6 +67,7 @@ pub use device_page::{DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceMore, Dev
 pub use federation::{
     CALLBACK_PATH, CameBack, FederationRefused, Leave, Left, ProviderView, Returned, TripRefused,
 };
+pub use groups::{PutGroup, RemovedGroup};
 pub use logout::{LogoutCall, LogoutStep};
 pub use methods::{AddTotp, Changed, MethodRefused, NewTotp, OwnMethods};
 pub use par::Pushed;
@@ -164,6 +166,8 @@ pub struct OAuth {
     providers: federation::metadata::Providers,
     strangers: registration::Strangers,
     trust: ArcSwap<Vec<records::TrustRecord>>,
+    /// Groups with a record, by name.
+    groups: ArcSwap<Vec<records::GroupRecord>>,
     /// For how many milliseconds nothing was heard of the store.
     silence_ms: AtomicU64,
 }
@@ -192,6 +196,7 @@ impl OAuth {
             providers: federation::metadata::Providers::default(),
             strangers: registration::Strangers::default(),
             trust: ArcSwap::default(),
+            groups: ArcSwap::default(),
             silence_ms: AtomicU64::new(0),
         }
     }
@@ -203,6 +208,7 @@ impl OAuth {
     pub async fn start(&self) -> Result<(), Error> {
         self.load_clients().await?;
         self.load_trusts().await?;
+        self.load_groups().await?;
         self.start_keys().await
     }
 
@@ -214,7 +220,10 @@ impl OAuth {
         match change {
             Change::ClientChanged(id) => self.reload_client(id).await,
             Change::SigningKeysChanged => self.reload_keys().await,
-            Change::RulesChanged => self.load_trusts().await,
+            Change::RulesChanged => {
+                self.load_trusts().await?;
+                self.load_groups().await
+            }
             _ => Ok(()),
         }
     }

@@ -10,7 +10,7 @@
 //! person or of its client; of the latter two its record says so in `revoked_at`. Stores judge that at each use.
 
 use super::records::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, KeyStage,
+    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, GroupRecord, KeyStage,
     Mac, NewRefresh, PushedRecord, RefreshRecord, Revocation, ScopeRecord, SessionRecord,
     SigningKeyRecord, TrustRecord, UserRecord,
 };
@@ -384,6 +384,12 @@ pub trait AuthorityStore: Send + Sync {
     fn remove_trust(&self, id: String, event: Event) -> Answer<'_, Option<i64>>;
     /// All trust rules, by id.
     fn trusts(&self) -> Answer<'_, Vec<TrustRecord>>;
+    /// Keeps a group, replacing the one of the same name.
+    fn put_group(&self, group: GroupRecord, event: Event) -> Answer<'_, i64>;
+    /// Removes a group; `None` when there is none.
+    fn remove_group(&self, name: String, event: Event) -> Answer<'_, Option<i64>>;
+    /// All groups, by name.
+    fn groups(&self) -> Answer<'_, Vec<GroupRecord>>;
     /// Keeps a scope's words.
     fn put_scope(&self, scope: ScopeRecord, event: Event) -> Answer<'_, i64>;
     /// Forgets them; `None` when there are none.

@@ -449,6 +449,22 @@ pub struct ScopeRecord {
     pub description: String,
 }
 
+/// A group: what it is for, and which scopes only members may give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRecord {
+    /// Its name, as it stands among the roles of accounts.
+    pub name: String,
+    /// What it is for; may be empty.
+    pub description: String,
+    /// The scopes, sorted.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: UnixMs,
+    /// Who made it.
+    pub created_by: String,
+}
+
 /// What a revocation is about. Tokens of `self` only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -6,7 +6,7 @@
 
 use super::OAuth;
 use super::clients::PERSONAL_SCOPES;
-use super::records::{ClientRecord, Origin, UserRecord};
+use super::records::{ClientRecord, Origin};
 use super::refusal::Failed;
 use super::scim::SCIM_SCOPE;
 use super::settings::Settings;
@@ -35,12 +35,13 @@ pub const ADMIN_SCOPES: [(&str, &str, &[&str]); 3] = [
 ];
 
 /// What standard scopes mean (OpenID Connect Core §5.4, §11).
-const PERSONAL_WORDS: [(&str, &str); 6] = [
+const PERSONAL_WORDS: [(&str, &str); 7] = [
     ("openid", "Know who you are by a number of this site"),
     ("profile", "See your name and what your profile says"),
     ("email", "See your e-mail address"),
     ("address", "See your postal address"),
     ("phone", "See your telephone number"),
+    ("groups", "See which groups you belong to here"),
     ("offline_access", "Keep this access while you are away"),
 ];
 
@@ -96,12 +97,6 @@ pub(crate) fn judge_scopes<'a>(
         kept.push(scope.to_owned());
     }
     Ok(kept)
-}
-
-/// The scopes that this person can give.
-pub(crate) fn of_person(scopes: Vec<String>, user: &UserRecord) -> Vec<String> {
-    let held = admin_scopes(&user.roles);
-    scopes.into_iter().filter(|it| !is_admin(it) || held.contains(&it.as_str())).collect()
 }
 
 /// The resources that were asked for, as this authority spells them (RFC 8707 §2).

@@ -211,6 +211,15 @@ fn user_schemas() -> Value {
             "name": maybe("string"), "roles": texts(), "has_password": { "type": "boolean" },
             "created_at": moment(), "created_by": text(), "disabled_at": maybe_moment(),
         })),
+        "NewGroup": object(&["name"], json!({
+            "name": text(), "description": text(), "scopes": texts(),
+        })),
+        "Group": answer(json!({
+            "name": text(), "description": text(), "scopes": texts(),
+            "created_at": moment(), "created_by": text(),
+        })),
+        "GroupList": list("groups", "Group"),
+        "RemovedGroup": answer(json!({ "name": text(), "opened": texts() })),
         "UserList": list("users", "User"),
     })
 }

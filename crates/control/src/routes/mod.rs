@@ -4,6 +4,7 @@ mod addresses;
 mod blocks;
 mod clients;
 mod factors;
+mod groups;
 mod keys;
 mod ledger;
 mod mail;
@@ -52,6 +53,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         clients::endpoints(),
         users::endpoints(),
         factors::endpoints(),
+        groups::endpoints(),
         trust::endpoints(),
         words::endpoints(),
         signing::endpoints(),

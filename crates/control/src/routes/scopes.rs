@@ -10,7 +10,7 @@ const OPERATE: &str = "admin:operate";
 const WRITE: &str = "admin:write";
 
 /// Method, path and scope.
-pub(crate) const SCOPES: [(&str, &str, &str); 41] = [
+pub(crate) const SCOPES: [(&str, &str, &str); 45] = [
     ("get", "/api/v1/keys", READ),
     ("post", "/api/v1/keys", WRITE),
     ("get", "/api/v1/keys/{id}", READ),
@@ -40,6 +40,10 @@ pub(crate) const SCOPES: [(&str, &str, &str); 41] = [
     ("post", "/api/v1/users/{id}/reset-factors", WRITE),
     ("post", "/api/v1/users/{id}/break-glass", WRITE),
     ("post", "/api/v1/users/{id}/end-sessions", OPERATE),
+    ("get", "/api/v1/groups", READ),
+    ("post", "/api/v1/groups", WRITE),
+    ("get", "/api/v1/groups/{id}", READ),
+    ("delete", "/api/v1/groups/{id}", WRITE),
     ("get", "/api/v1/trust", READ),
     ("post", "/api/v1/trust", WRITE),
     ("delete", "/api/v1/trust/{id}", WRITE),

@@ -38,6 +38,7 @@ fn the_contracts_paths_are_described() {
     }
     let expect = [
         "delete /api/v1/blocks/{id}",
+        "delete /api/v1/groups/{id}",
         "delete /api/v1/ip/entries/{id}",
         "delete /api/v1/scopes/{id}",
         "delete /api/v1/trust/{id}",
@@ -50,6 +51,8 @@ fn the_contracts_paths_are_described() {
         "get /api/v1/clients/{id}",
         "get /api/v1/clients/{id}/grade",
         "get /api/v1/explain/{request_id}",
+        "get /api/v1/groups",
+        "get /api/v1/groups/{id}",
         "get /api/v1/ip/entries",
         "get /api/v1/ip/test",
         "get /api/v1/keys",
@@ -70,6 +73,7 @@ fn the_contracts_paths_are_described() {
         "post /api/v1/clients/{id}/disable",
         "post /api/v1/clients/{id}/enable",
         "post /api/v1/clients/{id}/rotate-secret",
+        "post /api/v1/groups",
         "post /api/v1/ip/entries",
         "post /api/v1/keys",
         "post /api/v1/keys/{id}/revoke",

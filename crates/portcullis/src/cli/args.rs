@@ -3,7 +3,7 @@
 mod authority;
 
 pub(super) use authority::{
-    ClientCommand, MailCommand, NewTrust, ScopeCommand, TrustCommand, UserCommand,
+    ClientCommand, GroupCommand, MailCommand, NewTrust, ScopeCommand, TrustCommand, UserCommand,
 };
 
 use super::default_data_dir;
@@ -71,6 +71,9 @@ pub enum Command {
     /// Whose tokens stand for which client: CI jobs and workloads without a stored secret
     #[command(subcommand)]
     Trust(TrustCommand),
+    /// Groups of people, and the scopes that only their members may give
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// What scopes mean, in words that people read at consent
     #[command(subcommand)]
     Scope(ScopeCommand),
@@ -123,6 +126,7 @@ impl Command {
             Self::Client(_) => "client",
             Self::User(_) => "user",
             Self::Trust(_) => "trust",
+            Self::Group(_) => "group",
             Self::Scope(_) => "scope",
             Self::Mail(_) => "mail",
             Self::Cert(_) => "cert",

@@ -16,6 +16,7 @@ mod credentials;
 mod error;
 mod explain;
 mod gate;
+mod group;
 mod key;
 mod ledger;
 mod login;
@@ -109,6 +110,7 @@ async fn run_command(
         Command::Client(command) => client::run(&gate, command, printer).await?,
         Command::User(command) => user::run(&gate, command, printer).await?,
         Command::Trust(command) => trust::run(&gate, command, printer).await?,
+        Command::Group(command) => group::run(&gate, command, printer).await?,
         Command::Scope(command) => scope::run(&gate, command, printer).await?,
         Command::Mail(command) => mail::run(&gate, command, printer).await?,
         Command::Ip(command) => address::run(&gate, command, printer).await?,

@@ -39,11 +39,11 @@ fn a_person_who_has_lost_everything_begins_anew() {
     let done = gate.done(&["user", "reset-factors", ada.id()]);
     assert_eq!(done["user"]["has_password"], false);
     let link = done["setup_url"].as_str().expect("a link").to_owned();
+    let again = gate.done(&["user", "show", ada.id()]);
+    assert_eq!(again["authenticators"], serde_json::json!([]));
     // Nothing of before lets in: neither the session nor the password.
     let Arrival::Page(page) = ada.go(&methods) else { panic!("it leads elsewhere") };
     assert_eq!((page.response.status, &*page.title()), (401, "Sign in"));
-    let again = gate.done(&["user", "show", ada.id()]);
-    assert_eq!(again["authenticators"], serde_json::json!([]));
     // The person is told, and the link of the invitation is the one that is mailed.
     let mails = gate.done(&["mail", "list"]).to_string();
     assert!(mails.contains("methods_changed"), "{mails}");
@@ -99,4 +99,29 @@ fn an_invitation_is_mailed_unless_it_shall_not_be() {
     assert_eq!(invited["mailed"], true);
     assert_ne!(invited["setup_url"], bob["setup_url"]);
     set_password(&gate, invited["setup_url"].as_str().expect("a link"));
+}
+
+#[test]
+fn groups_are_made_shown_and_removed() {
+    let gate = Gate::start(ROUTE);
+    let made = gate.done(&["group", "create", "ops", "--scope", "orders:write"]);
+    assert_eq!(made["scopes"], serde_json::json!(["orders:write"]));
+    gate.done(&[
+        "group",
+        "create",
+        "sales",
+        "--scope",
+        "orders:write",
+        "--description",
+        "They sell",
+    ]);
+    let names = gate.done(&["group", "list"]);
+    assert_eq!((&names[0]["name"], &names[1]["name"]), (&"ops".into(), &"sales".into()));
+    assert_eq!(gate.done(&["group", "show", "sales"])["description"], "They sell");
+    assert_eq!(gate.done(&["group", "remove", "ops"])["opened"], serde_json::json!([]));
+    let last = gate.done(&["group", "remove", "sales"]);
+    assert_eq!(last["opened"], serde_json::json!(["orders:write"]));
+    assert_eq!(gate.done(&["group", "list"]), serde_json::json!([]));
+    assert_eq!(gate.cli(&["group", "show", "sales"]).code, 1);
+    assert_eq!(gate.cli(&["group", "create", "x", "--scope", "admin:write"]).code, 1);
 }

@@ -24,6 +24,7 @@ const PROFILE: &[&str] = &[
 ];
 const EMAIL: &[&str] = &["email", "email_verified"];
 const ADDRESS: &[&str] = &["address"];
+const GROUPS: &[&str] = &["groups"];
 const PHONE: &[&str] = &["phone_number", "phone_number_verified"];
 
 /// The standard claims of a person (§5.1), `sub` aside.
@@ -56,6 +57,8 @@ pub fn scope_claims(scope: &str) -> &'static [&'static str] {
         "email" => EMAIL,
         "address" => ADDRESS,
         "phone" => PHONE,
+        // No scope of the standard, and widely known.
+        "groups" => GROUPS,
         _ => &[],
     }
 }

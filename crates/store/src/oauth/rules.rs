@@ -26,6 +26,10 @@ const PUT_TRUST: &str = "INSERT INTO trust_rules (id, doc) VALUES ($1, $2) \
      ON CONFLICT (id) DO UPDATE SET doc = excluded.doc";
 const REMOVE_TRUST: &str = "DELETE FROM trust_rules WHERE id = $1";
 const TRUSTS: &str = "SELECT doc FROM trust_rules ORDER BY id LIMIT $1";
+const PUT_GROUP: &str = "INSERT INTO user_groups (name, doc) VALUES ($1, $2) \
+     ON CONFLICT (name) DO UPDATE SET doc = excluded.doc";
+const REMOVE_GROUP: &str = "DELETE FROM user_groups WHERE name = $1";
+const GROUPS: &str = "SELECT doc FROM user_groups ORDER BY name LIMIT $1";
 const PUT_SCOPE: &str = "INSERT INTO scope_words (name, description) VALUES ($1, $2) \
      ON CONFLICT (name) DO UPDATE SET description = excluded.description";
 const REMOVE_SCOPE: &str = "DELETE FROM scope_words WHERE name = $1";
@@ -137,6 +141,25 @@ impl AuthorityStore for Store {
     fn trusts(&self) -> Answer<'_, Vec<TrustRecord>> {
         self.read(Box::new(|conn| {
             Box::pin(conn.all(TRUSTS, args![ALL], |row| from_doc(row.text(0)?)))
+        }))
+    }
+
+    fn put_group(&self, group: GroupRecord, event: Event) -> Answer<'_, i64> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                conn.execute(PUT_GROUP, args![group.name.as_str(), to_doc(&group)?]).await?;
+                tell_rule(conn, &event).await
+            })
+        }))
+    }
+
+    fn remove_group(&self, name: String, event: Event) -> Answer<'_, Option<i64>> {
+        remove(self, REMOVE_GROUP, name, event)
+    }
+
+    fn groups(&self) -> Answer<'_, Vec<GroupRecord>> {
+        self.read(Box::new(|conn| {
+            Box::pin(conn.all(GROUPS, args![ALL], |row| from_doc(row.text(0)?)))
         }))
     }
 

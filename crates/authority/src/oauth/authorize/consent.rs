@@ -4,7 +4,7 @@ use super::request::is_stranger;
 use super::{Prepared, Step, Stop};
 use crate::oauth::clients::auth_method;
 use crate::oauth::records::{ClientRecord, ConsentRecord};
-use crate::oauth::scopes::{self, ScopeView};
+use crate::oauth::scopes::ScopeView;
 use crate::oauth::sessions::{Current, SessionText};
 use crate::oauth::{OAuth, PasskeyAsk};
 use crate::people::Offers;
@@ -189,7 +189,7 @@ impl OAuth {
         prepared: &Prepared,
         current: &Current,
     ) -> Result<Needed, Stop> {
-        let scopes = scopes::of_person(prepared.scopes.clone(), &current.user);
+        let scopes = self.of_person(prepared.scopes.clone(), &current.user);
         let client = &prepared.client;
         if prepared.request.prompt.consent {
             return Ok(Needed::Question { scopes });

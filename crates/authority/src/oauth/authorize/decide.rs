@@ -7,7 +7,7 @@ use crate::oauth::ports::CodeCompany;
 use crate::oauth::records::{CodeRecord, GrantKind, GrantRecord, SessionRecord};
 use crate::oauth::secrets::Purpose;
 use crate::oauth::sessions::{Current, SessionText};
-use crate::oauth::{OAuth, Origin, scopes};
+use crate::oauth::{OAuth, Origin};
 use crate::people::{Level, level};
 use base::{Outcome, Secret, UnixMs, base62, code};
 use protocol::oauth::{ErrorCode, OAuthError};
@@ -93,7 +93,7 @@ impl OAuth {
             let error = OAuthError::new(ErrorCode::AccessDenied, "the person said no");
             return self.authorization_answer(&reply, answer::error(error)).map_err(Stop::from);
         }
-        let mut given = scopes::of_person(prepared.scopes.clone(), &current.user);
+        let mut given = self.of_person(prepared.scopes.clone(), &current.user);
         if let Some(kept) = &ask.scopes {
             // Only ever less than what was asked.
             given.retain(|scope| scope == "openid" || kept.contains(scope));

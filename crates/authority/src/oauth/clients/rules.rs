@@ -31,8 +31,8 @@ pub(crate) const GRANTS: [&str; 6] =
     [CODE, REFRESH, CLIENT_CREDENTIALS, DEVICE, EXCHANGE, JWT_BEARER];
 
 /// Scopes that are about the person who logs in; any client may ask for them (OpenID Connect Core §5.4, §11).
-pub const PERSONAL_SCOPES: [&str; 6] =
-    ["address", "email", "offline_access", "openid", "phone", "profile"];
+pub const PERSONAL_SCOPES: [&str; 7] =
+    ["address", "email", "groups", "offline_access", "openid", "phone", "profile"];
 
 /// Resources that a client may be limited to: as many as one request may name.
 const RESOURCES: usize = 16;

@@ -3,7 +3,7 @@
 use super::{Memory, conflict, done};
 use crate::oauth::ports::{AuthorityStore, DeviceStore, Polled};
 use crate::oauth::records::{
-    DeviceRecord, DeviceState, GrantRecord, KeyStage, Mac, NewRefresh, ScopeRecord,
+    DeviceRecord, DeviceState, GrantRecord, GroupRecord, KeyStage, Mac, NewRefresh, ScopeRecord,
     SigningKeyRecord, TrustRecord,
 };
 use crate::ports::Answer;
@@ -139,6 +139,24 @@ impl AuthorityStore for Memory {
 
     fn trusts(&self) -> Answer<'_, Vec<TrustRecord>> {
         done(self.state().trusts.values().cloned().collect())
+    }
+
+    fn put_group(&self, group: GroupRecord, event: Event) -> Answer<'_, i64> {
+        let mut state = self.state();
+        state.groups.insert(group.name.clone(), group);
+        done(state.note(event))
+    }
+
+    fn remove_group(&self, name: String, event: Event) -> Answer<'_, Option<i64>> {
+        let mut state = self.state();
+        match state.groups.remove(&name) {
+            None => done(None),
+            Some(_) => done(Some(state.note(event))),
+        }
+    }
+
+    fn groups(&self) -> Answer<'_, Vec<GroupRecord>> {
+        done(self.state().groups.values().cloned().collect())
     }
 
     fn put_scope(&self, scope: ScopeRecord, event: Event) -> Answer<'_, i64> {

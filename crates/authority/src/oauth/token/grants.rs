@@ -58,7 +58,12 @@ impl OAuth {
         let settings = self.settings();
         let (client, call) = (caller.client, caller.call);
         let shown = ScopeSet::of(grant.scopes.iter().map(String::as_str)).unwrap_or_default();
-        let own = client_scopes(&settings, client, &grant.scopes);
+        // What the person may give now: groups change while a grant lives.
+        let held = match person {
+            Some(person) => self.of_person(grant.scopes.clone(), person),
+            None => grant.scopes.clone(),
+        };
+        let own = client_scopes(&settings, client, &held);
         let scopes = narrow_scope(&shown, &own, caller.scopes()?.as_ref())?;
         let asked = judge_resources(client, &settings, call.params.all("resource"))?;
         let audience = narrowed(&settings, client, grant, (&asked, &scopes))?;

@@ -266,6 +266,34 @@ pub enum ScopeCommand {
     },
 }
 
+/// `group`.
+#[derive(Debug, Subcommand)]
+pub enum GroupCommand {
+    /// Make a group, or change the one of the same name
+    Create {
+        /// Its name, as it stands among the roles of accounts
+        name: String,
+        /// What it is for
+        #[arg(long, default_value = "")]
+        description: String,
+        /// A scope that only members may give from now on; repeat for several
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+    },
+    /// List groups
+    List,
+    /// Show a group
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Remove a group; says which scopes are open to everybody from now on
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
 /// `mail`.
 #[derive(Debug, Subcommand)]
 pub enum MailCommand {

@@ -175,3 +175,38 @@ async fn what_is_no_refresh_token_is_refused() {
     }
     assert_eq!(ask(&world, &made, "", &[]).await.unwrap_err(), ErrorCode::InvalidRequest);
 }
+
+#[tokio::test]
+async fn who_left_the_group_loses_the_scope_at_the_next_token() {
+    use crate::oauth::PutGroup;
+    use crate::oauth::fixture::actor;
+    let (world, made, token, _) = refreshing(|_| ()).await;
+    let scopes = |answer: &TokenResponse| answer.scope.to_string();
+    let roles = |roles: &[&str]| {
+        let mut state = world.store.state();
+        state.users.get_mut("anna").unwrap().roles = strings(roles);
+    };
+    let answer = ask(&world, &made, &token, &[]).await.unwrap();
+    assert_eq!(scopes(&answer), "openid orders:read orders:write");
+    // The scope becomes a group's while the grant lives.
+    let group = PutGroup {
+        name: "ops".to_owned(),
+        description: String::new(),
+        scopes: strings(&["orders:write"]),
+    };
+    world.oauth.put_group(&actor(), &group).await.unwrap();
+    let answer = ask(&world, &made, &child(&answer), &[]).await.unwrap();
+    assert_eq!(scopes(&answer), "openid orders:read");
+    let claims = claims(&world, &answer, ORDERS);
+    assert!(!claims.scopes.contains("orders:write"));
+    let next = child(&answer);
+    let refused = ask(&world, &made, &next, &[("scope", "orders:write")]).await;
+    assert_eq!(refused.unwrap_err(), ErrorCode::InvalidScope);
+    // A member has it, until they leave.
+    roles(&["ops"]);
+    let answer = ask(&world, &made, &next, &[]).await.unwrap();
+    assert_eq!(scopes(&answer), "openid orders:read orders:write");
+    roles(&["sales"]);
+    let answer = ask(&world, &made, &child(&answer), &[]).await.unwrap();
+    assert_eq!(scopes(&answer), "openid orders:read");
+}
