@@ -282,7 +282,7 @@ impl OAuth {
         }
         let longest = request.max_age.map(u64::from).or(prepared.client.metadata.default_max_age);
         if let Some(longest) = longest {
-            need.not_before(now.minus(Duration::from_secs(longest)));
+            need.not_before(whole(now.minus(Duration::from_secs(longest))));
         }
         // What was proved for this very request is fresh, however long the person took.
         need.since = need.since.map(|since| since.min(prepared.seen));
@@ -291,6 +291,15 @@ impl OAuth {
         }
         need
     }
+}
+
+/// The first whole second at or after this moment.
+///
+/// WHY: `auth_time` is told in whole seconds, rounded down, and a gate judges that. A sign-in that stands here for the rest
+/// of its second would bring a token that the gate refuses as too old, and the client would be sent in circles.
+fn whole(moment: UnixMs) -> UnixMs {
+    let rest = moment.0.rem_euclid(1000);
+    if rest == 0 { moment } else { UnixMs(moment.0.saturating_add(1000 - rest)) }
 }
 
 /// The words of `acr` that would do, the best first: those of an essential claim, else `acr_values`.

@@ -313,6 +313,23 @@ async fn oidc_core_s3_1_2_1_max_age_of_a_young_sign_in_is_met() {
 }
 
 #[tokio::test]
+async fn rfc9470_s5_a_sign_in_that_a_gate_would_refuse_is_not_fresh() {
+    let stage = stage(|_| ()).await;
+    let pass = |milliseconds| stage.world.clock.advance(Duration::from_millis(milliseconds));
+    pass(700);
+    let session = stage.sign_in(None).await;
+    // The token will say the second that had begun 700 ms before.
+    pass(59_300);
+    consent(stage.ask(&[("max_age", "60")], Some(&session)).await);
+    pass(1);
+    let view = login(stage.ask(&[("max_age", "60")], Some(&session)).await);
+    assert_eq!(view.reason, LoginReason::TooLongAgo);
+    // What is proved for the request itself is always fresh.
+    let session = stage.sign_in(Some(&session)).await;
+    consent(stage.go_on(&view.continue_text, Some(&session)).await);
+}
+
+#[tokio::test]
 async fn a_request_that_waits_cannot_be_forged_and_ends_after_half_an_hour() {
     let stage = stage(|_| ()).await;
     let text = login(stage.ask(&[], None).await).continue_text;
