@@ -20,3 +20,4 @@ mod rules_requests;
 mod rules_stage;
 mod rules_tokens;
 mod setup;
+mod step_up;

@@ -41,8 +41,8 @@ if (facts.mode === "jwt") client.useJwtResponseMode(config);
 const pair = facts.dpop && (await client.randomDPoPKeyPair("ES256"));
 const dpop = pair ? { DPoP: client.getDPoPHandle(config, pair) } : {};
 
-/** Where a person has to go, and what to expect when they are back. */
-async function authorization() {
+/** Where a person has to go, with further parameters, and what to expect when they are back. */
+async function authorization(more = {}) {
   const verifier = client.randomPKCECodeVerifier();
   const [state, nonce] = [client.randomState(), client.randomNonce()];
   let parameters = {
@@ -54,6 +54,7 @@ async function authorization() {
     nonce,
     ...(facts.mode === "form_post" ? { response_mode: "form_post" } : {}),
     ...(facts.parameters ?? {}),
+    ...more,
   };
   let url = client.buildAuthorizationUrl(config, parameters);
   if (facts.jar) {
@@ -73,6 +74,19 @@ function arrived({ url, form }) {
 const call = async (token) =>
   (await client.fetchProtectedResource(config, token, new URL(facts.api), "GET", null, undefined, dpop))
     .status;
+
+/** What the gate's challenge asks for (RFC 9470 §3); null where the call passes. */
+async function challenged(token, path) {
+  const url = new URL(facts.gate + path);
+  try {
+    await client.fetchProtectedResource(config, token, url, "GET", null, undefined, dpop);
+    return null;
+  } catch (error) {
+    if (!(error instanceof client.WWWAuthenticateChallengeError)) throw error;
+    const { scheme, parameters } = error.cause.find((it) => it.parameters.error);
+    return { status: error.status, scheme, ...parameters };
+  }
+}
 
 const flows = {
   async code() {
@@ -146,6 +160,51 @@ const flows = {
     const polled = refusal(client.pollDeviceAuthorizationGrant(config, shown, {}, { ...dpop }));
     await ask({ ask: "device", ...shown });
     return polled;
+  },
+
+  /** The gate asks for more, twice: the client goes back with what the challenge says, and nothing else passes. */
+  async step_up() {
+    const path = "/strong/1";
+    const judge = (how, tokens) => ask({ ask: how, token: tokens.access_token });
+    const renew = (tokens) => client.refreshTokenGrant(config, tokens.refresh_token, {}, dpop);
+    const signIn = async (how, more = {}) => {
+      const { url, checks } = await authorization(more);
+      const back = await ask({ ask: how, url: String(url) });
+      if (more.max_age) checks.maxAge = Number(more.max_age);
+      return client.authorizationCodeGrant(config, arrived(back), checks, {}, dpop);
+    };
+    const stepUp = ({ acr_values, max_age }) => signIn("step_up", { acr_values, max_age });
+
+    const first = await signIn("authorize");
+    const challenge = await challenged(first.access_token, path);
+    await judge("never", first);
+    // The app that is added is proved at once; that is forgotten here, for `max_age`.
+    await ask({ ask: "app" });
+    await judge("never", first);
+    await ask({ ask: "wait" });
+
+    const second = await stepUp(challenge);
+    if (await challenged(second.access_token, path)) throw new Error("it does not pass");
+    await judge("passes", second);
+    const old = await renew(first);
+    await judge("never", old);
+    await judge("outlive", second);
+    const again = await challenged(second.access_token, path);
+    await judge("stale", second);
+
+    const third = await stepUp(again);
+    if (await challenged(third.access_token, path)) throw new Error("it does not pass again");
+    await judge("passes", third);
+    // Neither the refresh of what is too old, nor a lower level that is asked for in a session of a higher one.
+    const renewed = await renew(second);
+    await judge("stale", renewed);
+    const low = await signIn("authorize", { acr_values: "aal1" });
+    for (const tokens of [low, old]) await judge("never", tokens);
+
+    const seen = {};
+    for (const [name, tokens] of Object.entries({ first, old, second, third, renewed, low }))
+      seen[name] = await client.tokenIntrospection(config, tokens.access_token);
+    return { challenge, again, seen };
   },
 
   async client_credentials() {
