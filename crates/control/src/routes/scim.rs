@@ -125,17 +125,24 @@ async fn answered(api: &Api, by: &Caller, request: Request) -> Result<Response, 
     let resource = oauth.settings().admin_resource();
     let origin = resource.strip_suffix("/api").unwrap_or(&resource);
     let place = Place { base: format!("{origin}{SCIM_PATH}"), moment: rfc3339 };
-    let body = match [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method) {
+    let path = parts.uri.path().strip_prefix(SCIM_PATH).unwrap_or_default();
+    let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let writes = [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method);
+    // What takes no body anywhere is told so whatever it comes with.
+    let body = match writes && matches!(path.as_slice(), ["Users" | "Groups", ..]) {
         true => read(&parts, body).await?,
         false => Value::Null,
     };
     let query = query(&parts.uri)?;
     let if_match = parts.headers.get(IF_MATCH).map(|it| it.to_str().unwrap_or("").to_owned());
     let ask = Ask { oauth, by, place, query, if_match, body };
-    let path = parts.uri.path().strip_prefix(SCIM_PATH).unwrap_or_default();
-    let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    // Much is looked through: as many at once as queries of the ledger.
-    let _slot = api.query_slot()?;
+    // Where all accounts are looked through: as many at once as queries of the ledger.
+    let _slot = match (path.as_slice(), &parts.method) {
+        (["Users"], &Method::GET) | (["Users", ".search"] | ["Groups", ..], _) => {
+            Some(api.query_slot()?)
+        }
+        _ => None,
+    };
     match ask.route(&parts.method, &path).await? {
         Answer::Plain(value) => Ok(scim_json(StatusCode::OK, &value)),
         Answer::Shown(value) => Ok(shown(&ask, &parts, StatusCode::OK, value)),

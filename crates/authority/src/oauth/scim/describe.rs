@@ -142,8 +142,7 @@ fn group_attributes() -> Value {
                     with(part("value", "string"), json!({ "caseExact": true })),
                     with(part("$ref", "reference"), json!({ "referenceTypes": ["User"] })),
                     with(part("type", "string"), json!({ "canonicalValues": ["User"] })),
-                    attribute("display", "string", "readOnly"),
-                ],
+                    ],
             })
         ),
     ])

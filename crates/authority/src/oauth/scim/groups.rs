@@ -136,7 +136,7 @@ fn view(place: &Place, group: &DirectoryGroup, members: Option<&[&UserRecord]>) 
     if let Some(members) = members.filter(|it| !it.is_empty()) {
         let one = |user: &&UserRecord| {
             json!({
-                "value": user.id, "type": "User", "display": user.email,
+                "value": user.id, "type": "User",
                 "$ref": format!("{}/Users/{}", place.base, user.id),
             })
         };

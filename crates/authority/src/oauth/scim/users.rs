@@ -58,7 +58,8 @@ struct Wanted {
     name: Option<String>,
     external_id: Option<String>,
     claims: Vec<(&'static str, Option<String>)>,
-    active: bool,
+    /// `None`: as it is.
+    active: Option<bool>,
 }
 
 impl Wanted {
@@ -112,30 +113,31 @@ impl Wanted {
             };
         }
         match (self.active, user.disabled_at) {
-            (false, None) => {
+            (Some(false), None) => {
                 user.disabled_at = Some(now);
                 user.directory.closed_at = Some(now);
             }
-            (true, Some(at)) if user.directory.closed_at == Some(at) => {
+            (Some(true), Some(at)) if user.directory.closed_at == Some(at) => {
                 user.disabled_at = None;
                 user.directory.closed_at = None;
             }
-            (true, Some(_)) => {
+            (Some(true), Some(_)) => {
                 return Err(Refused::new(403, "an administrator has closed this account"));
             }
-            (true, None) | (false, Some(_)) => {}
+            (Some(true), None) | (Some(false), Some(_)) | (None, _) => {}
         }
         Ok(())
     }
 }
 
 /// WHY texts too: a widespread client sends `"False"`.
-fn active(body: &Map<String, Value>) -> Result<bool, Refused> {
+fn active(body: &Map<String, Value>) -> Result<Option<bool>, Refused> {
     match member(body, "active") {
-        None | Some(Value::Null) => Ok(true),
-        Some(Value::Bool(active)) => Ok(*active),
-        Some(Value::String(word)) if word.eq_ignore_ascii_case("true") => Ok(true),
-        Some(Value::String(word)) if word.eq_ignore_ascii_case("false") => Ok(false),
+        // RFC 7644 §3.5.1: what is left out is left as it is. A closed account is not opened by silence.
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(active)) => Ok(Some(*active)),
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("false") => Ok(Some(false)),
         Some(_) => Err(Refused::bad("invalidValue", "active must be true or false")),
     }
 }
@@ -166,11 +168,9 @@ fn writable(user: &UserRecord) -> Map<String, Value> {
 /// An account as a SCIM resource.
 pub(super) fn view(place: &Place, user: &UserRecord) -> Value {
     let mut body = writable(user);
-    if let Some(full) = &user.name {
-        let name = body.entry("name").or_insert_with(|| json!({}));
-        if let Some(name) = name.as_object_mut() {
-            name.insert("formatted".to_owned(), full.clone().into());
-        }
+    // Where there are no parts there is no name either, but the one that is shown.
+    if let (Some(full), Some(Value::Object(name))) = (&user.name, body.get_mut("name")) {
+        name.insert("formatted".to_owned(), full.clone().into());
     }
     let group = |name: &String| {
         json!({

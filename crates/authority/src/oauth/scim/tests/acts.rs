@@ -134,6 +134,10 @@ async fn what_is_not_active_is_closed_with_its_sessions() {
     assert!(world.store.state().sessions.is_empty());
     assert_eq!(world.store.state().revocations.len(), 1);
     assert!(!signs_in(&world, "bob@example.com").await);
+    // Who does not speak of it does not open it.
+    let put = json!({ "schemas": [USER], "userName": "bob@example.com" });
+    let done = world.oauth.scim_replace_user(&directory(), &place(), (&bob, None), &put).await;
+    assert_eq!(done.unwrap().resource["active"], false);
     let on = json!([{ "op": "replace", "path": "active", "value": true }]);
     assert_eq!(change(&world, &bob, on.clone()).await.unwrap()["active"], true);
     assert!(signs_in(&world, "bob@example.com").await);
