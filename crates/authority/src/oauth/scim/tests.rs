@@ -120,7 +120,7 @@ fn any_text_is_read_or_refused_and_ends() {
     let (mut read, mut refused) = (0, 0);
     for _ in 0..20_000 {
         // Every fourth begins as a filter does.
-        let begun = next(&mut state) % 4 == 0;
+        let begun = next(&mut state).is_multiple_of(4);
         let length = next(&mut state) % if begun { 4 } else { 14 };
         let glue = if next(&mut state).is_multiple_of(2) { " " } else { "" };
         let words: Vec<&str> =

@@ -4,6 +4,7 @@ mod authenticators;
 mod clients;
 mod codes;
 mod devices;
+mod directory;
 mod gate;
 mod measure;
 mod model;
