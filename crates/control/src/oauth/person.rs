@@ -516,7 +516,7 @@ async fn complete(State(issuer): State<Issuer>, visit: Visit) -> Response {
                 title: "Your password is set".to_owned(),
                 text: "You can sign in with it from now on.".to_owned(),
                 fix: done.advice().map(weak),
-                link: Some(("/login".to_owned(), "Sign in".to_owned())),
+                link: Some((format!("/login?next={METHODS}"), "Sign in".to_owned())),
                 request_id: None,
             };
             page(StatusCode::OK, &template, None).into_response()

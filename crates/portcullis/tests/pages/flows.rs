@@ -40,7 +40,7 @@ fn a_password_is_set_behind_a_link_and_signs_in() {
         assert_eq!(browser.property("#password", "value"), json!(""));
         browser.fill("#password", PASSPHRASE);
         browser.click("button");
-        assert_eq!(browser.text("h1"), "You are signed in");
+        assert_eq!(browser.text("h1"), "How you sign in");
         // The link is worth nothing a second time.
         browser.open(&stage.at("/setup"));
         browser.fill("#code", &code);

@@ -25,6 +25,7 @@ const REMOVE_ALL: &str = "DELETE FROM authenticators WHERE user_id = $1";
 const PERSON: Both = locking!("u", "SELECT u.id FROM users u WHERE u.id = $1");
 const COUNT: &str = "SELECT COUNT(*) FROM authenticators WHERE user_id = $1";
 const IS_ALIVE: &str = "SELECT id FROM sessions WHERE user_id = $1 AND id = $2";
+const LIVES: &str = "SELECT id FROM sessions WHERE user_id = $1 AND id = $2";
 const END_OTHERS: &str = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2";
 
 impl AuthenticatorStore for Store {
@@ -48,6 +49,15 @@ impl AuthenticatorStore for Store {
                     let alive = args![user, keep.as_str()];
                     let alive = conn.first(IS_ALIVE, alive, |row| row.text(0).map(drop)).await?;
                     alive.ok_or(PortError::Conflict)?;
+                }
+                if let Some(keep) = &keep
+                    && conn
+                        .first(LIVES, args![user, keep.as_str()], |row| row.text(0).map(drop))
+                        .await?
+                        .is_none()
+                {
+                    // The session was ended meanwhile, and with it the right to add anything.
+                    return Err(PortError::Conflict);
                 }
                 let handle = record.handle.clone();
                 conn.execute(INSERT, args![record.id.as_str(), user, handle, to_doc(&record)?])

@@ -169,6 +169,9 @@ async fn a_change_ends_the_other_sessions(rig: Rig) {
     session(store, &user).await;
     assert!(store.remove_authenticator(record, Some(kept.clone()), event()).await.unwrap());
     assert_eq!(ids(store, &user).await, [kept]);
+    let ended = Some("ended".to_owned());
+    let late = store.add_authenticator(app(&user), ended, event()).await;
+    assert_eq!(late, Err(PortError::Conflict), "a session that has ended adds nothing");
 }
 
 async fn all_of_a_person_go_together(rig: Rig) {
