@@ -75,7 +75,7 @@ async fn rfc6750_s3_and_rfc9728_s5_1_challenges() {
     let document = stage.edge.get("/.well-known/oauth-protected-resource/api").await.json();
     assert_eq!(document["resource"], format!("{ISSUER}/api"));
     assert_eq!(document["authorization_servers"][0], ISSUER);
-    assert_eq!(document["scopes_supported"].as_array().unwrap().len(), 3);
+    assert_eq!(document["scopes_supported"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test]
