@@ -419,7 +419,11 @@ impl OAuth {
         event.principal = Some(Arc::from(record.user.as_str()));
         event.credential_id = Some(Arc::from(record.id.as_str()));
         event.detail = Some(record.kind().as_str().into());
-        Ok(self.parts.store.remove_authenticator(record, keep, Some(event)).await?)
+        match self.parts.store.remove_authenticator(record, keep, Some(event)).await {
+            // The session was ended meanwhile.
+            Err(PortError::Conflict) => Ok(false),
+            done => Ok(done?),
+        }
     }
 
     pub(crate) async fn tell_change(

@@ -123,6 +123,9 @@ pub trait AuthenticatorStore: Send + Sync {
         event: Option<Event>,
     ) -> Answer<'_, bool>;
     /// Removes one if it still is as `before`; whether it was. `keep` as in [`Self::add_authenticator`].
+    ///
+    /// # Errors
+    /// `Conflict` when the session `keep` has ended.
     fn remove_authenticator(
         &self,
         before: AuthenticatorRecord,

@@ -25,7 +25,6 @@ const REMOVE_ALL: &str = "DELETE FROM authenticators WHERE user_id = $1";
 const PERSON: Both = locking!("u", "SELECT u.id FROM users u WHERE u.id = $1");
 const COUNT: &str = "SELECT COUNT(*) FROM authenticators WHERE user_id = $1";
 const IS_ALIVE: &str = "SELECT id FROM sessions WHERE user_id = $1 AND id = $2";
-const LIVES: &str = "SELECT id FROM sessions WHERE user_id = $1 AND id = $2";
 const END_OTHERS: &str = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2";
 
 impl AuthenticatorStore for Store {
@@ -45,20 +44,7 @@ impl AuthenticatorStore for Store {
                 if count.unwrap_or_default() >= most {
                     return Err(PortError::Conflict);
                 }
-                if let Some(keep) = &keep {
-                    let alive = args![user, keep.as_str()];
-                    let alive = conn.first(IS_ALIVE, alive, |row| row.text(0).map(drop)).await?;
-                    alive.ok_or(PortError::Conflict)?;
-                }
-                if let Some(keep) = &keep
-                    && conn
-                        .first(LIVES, args![user, keep.as_str()], |row| row.text(0).map(drop))
-                        .await?
-                        .is_none()
-                {
-                    // The session was ended meanwhile, and with it the right to add anything.
-                    return Err(PortError::Conflict);
-                }
+                alive(conn, user, keep.as_deref()).await?;
                 let handle = record.handle.clone();
                 conn.execute(INSERT, args![record.id.as_str(), user, handle, to_doc(&record)?])
                     .await?;
@@ -98,6 +84,7 @@ impl AuthenticatorStore for Store {
                 if !is_still(conn, &before).await? {
                     return Ok(false);
                 }
+                alive(conn, &before.user, keep.as_deref()).await?;
                 conn.execute(REMOVE, args![before.id.as_str()]).await?;
                 end_others(conn, &before.user, keep).await?;
                 put(conn, event).await?;
@@ -150,6 +137,13 @@ async fn is_still(conn: &mut Conn, before: &AuthenticatorRecord) -> Result<bool,
         from_doc::<AuthenticatorRecord>(row.text(0)?)
     });
     Ok(found.await?.as_ref() == Some(before))
+}
+
+/// A session that was ended meanwhile has no right to change anything any more.
+async fn alive(conn: &mut Conn, user: &str, keep: Option<&str>) -> Result<(), PortError> {
+    let Some(keep) = keep else { return Ok(()) };
+    let found = conn.first(IS_ALIVE, args![user, keep], |row| row.text(0).map(drop)).await?;
+    found.ok_or(PortError::Conflict)
 }
 
 async fn end_others(conn: &mut Conn, user: &str, keep: Option<String>) -> Result<(), PortError> {

@@ -70,6 +70,9 @@ impl AuthenticatorStore for Memory {
         if state.authenticators.get(&before.id) != Some(&before) {
             return done(false);
         }
+        if state.has_ended(&before.user, keep.as_ref()) {
+            return conflict();
+        }
         state.authenticators.remove(&before.id);
         state.end_others(&before.user, keep);
         event.map(|event| state.note(event));

@@ -169,9 +169,11 @@ async fn a_change_ends_the_other_sessions(rig: Rig) {
     session(store, &user).await;
     assert!(store.remove_authenticator(record, Some(kept.clone()), event()).await.unwrap());
     assert_eq!(ids(store, &user).await, [kept]);
-    let ended = Some("ended".to_owned());
-    let late = store.add_authenticator(app(&user), ended, event()).await;
-    assert_eq!(late, Err(PortError::Conflict), "a session that has ended adds nothing");
+    let (record, ended) = (app(&user), Some("ended".to_owned()));
+    store.add_authenticator(record.clone(), None, None).await.unwrap();
+    let late = store.remove_authenticator(record, ended, event()).await;
+    assert_eq!(late, Err(PortError::Conflict), "a session that has ended removes nothing");
+    assert_eq!(store.authenticators(user).await.unwrap().len(), 1);
 }
 
 async fn all_of_a_person_go_together(rig: Rig) {
