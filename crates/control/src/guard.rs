@@ -52,7 +52,7 @@ pub const PUBLIC_PATHS: [&str; 12] = [
     "/api/openapi.json",
 ];
 /// The authority's endpoints and pages, which judge by themselves who asks.
-pub const AUTHORITY_PATHS: [&str; 28] = [
+pub const AUTHORITY_PATHS: [&str; 30] = [
     "/account",
     "/account/applications/end",
     "/account/sessions/end",
@@ -81,6 +81,8 @@ pub const AUTHORITY_PATHS: [&str; 28] = [
     "/account/methods/link",
     "/device",
     "/setup",
+    "/recover",
+    "/recover/set",
 ];
 /// Where people come back to from another provider, whose name follows.
 const CALLBACK: &str = authority::oauth::CALLBACK_PATH;

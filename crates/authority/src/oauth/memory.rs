@@ -4,14 +4,15 @@
 mod authenticators;
 mod directory;
 mod grants;
+mod letters;
 mod people;
 mod rules;
 
 use super::ports::TextPage;
 use super::records::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, GroupRecord, Mac,
-    NewRefresh, PushedRecord, RefreshRecord, Revocation, RevocationKind, ScopeRecord,
-    SessionRecord, SigningKeyRecord, TrustRecord, UserRecord,
+    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, GroupRecord,
+    LetterRecord, Mac, NewRefresh, PushedRecord, RefreshRecord, Revocation, RevocationKind,
+    ScopeRecord, SessionRecord, SigningKeyRecord, TrustRecord, UserRecord,
 };
 use super::{Evidence, Parts};
 use crate::PortError;
@@ -46,6 +47,7 @@ pub(crate) struct State {
     pub(crate) users: BTreeMap<String, UserRecord>,
     pub(crate) sessions: HashMap<Mac, SessionRecord>,
     pub(crate) authenticators: BTreeMap<String, AuthenticatorRecord>,
+    pub(crate) letters: HashMap<Mac, LetterRecord>,
     pub(crate) consents: BTreeMap<(String, String), ConsentRecord>,
     pub(crate) grants: BTreeMap<String, GrantRecord>,
     pub(crate) codes: HashMap<Mac, (CodeRecord, bool)>,

@@ -37,6 +37,7 @@ pub mod ports;
 mod proof;
 mod prove;
 pub mod records;
+mod recover;
 mod refusal;
 pub mod registration;
 mod remote_keys;
@@ -73,6 +74,9 @@ pub use methods::{AddTotp, Changed, MethodRefused, NewTotp, OwnMethods};
 pub use par::Pushed;
 pub use passkeys::{AddPasskey, PasskeyAsk, ShownPasskey};
 pub use prove::Presented;
+pub use recover::{
+    LETTERS_MOST, LetterDue, RECOVER_PAGE, RECOVERY, RecoverPassword, RecoverRefused,
+};
 pub use scopes::{ADMIN_SCOPES, ScopeView, admin_scopes};
 pub use sessions::{BrowserText, Current, SessionText, SignIn, SignInRefused, SignedIn, Standing};
 pub use setup::{CompleteSetup, PasswordSet, SETUP, SETUP_FIRST};

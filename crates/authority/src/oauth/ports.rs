@@ -10,14 +10,14 @@
 //! person or of its client; of the latter two its record says so in `revoked_at`. Stores judge that at each use.
 
 use super::records::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, GroupRecord, KeyStage,
-    Mac, NewRefresh, PushedRecord, RefreshRecord, Revocation, ScopeRecord, SessionRecord,
-    SigningKeyRecord, TrustRecord, UserRecord,
+    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, GroupRecord,
+    KeyStage, LetterRecord, Mac, NewRefresh, PushedRecord, RefreshRecord, Revocation, ScopeRecord,
+    SessionRecord, SigningKeyRecord, TrustRecord, UserRecord,
 };
+use super::scim::DirectoryGroups;
 use crate::people::AuthenticatorRecord;
 #[cfg(doc)]
 use crate::people::records::AUTHENTICATORS_MOST;
-use super::scim::DirectoryGroups;
 use crate::ports::Answer;
 use base::{Event, UnixMs};
 
@@ -99,6 +99,36 @@ pub trait PeopleStore: Send + Sync {
     fn consent(&self, user: String, client: String) -> Answer<'_, Option<ConsentRecord>>;
     /// Forgets it, so that the person is asked again; whether there was any.
     fn forget_consent(&self, user: String, client: String, event: Event) -> Answer<'_, bool>;
+}
+
+/// A letter's code that is used.
+#[derive(Debug, Clone)]
+pub struct Spent {
+    /// The code.
+    pub mac: Mac,
+    /// Now.
+    pub now: UnixMs,
+    /// All that was issued for its person.
+    pub revoke: Revocation,
+}
+
+/// Keeps codes that were mailed, as MACs.
+pub trait LetterStore: Send + Sync {
+    /// Keeps one. Of its person, no more than `most` are kept: the oldest go.
+    fn put_letter(&self, mac: Mac, letter: LetterRecord, most: u32, event: Event)
+    -> Answer<'_, ()>;
+    /// The one with this code, unless it has expired at `now`; nothing changes.
+    fn letter(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<LetterRecord>>;
+    /// Replaces an account as [`PeopleStore::replace_user`] does and removes all its letters in the same transaction, if
+    /// this one is there and has not expired; `None` when it is not, or the account is not as `before`. INVARIANT: of
+    /// any number of calls, on any number of nodes, at most one changes the account.
+    fn spend_letter(
+        &self,
+        spent: Spent,
+        before: UserRecord,
+        after: UserRecord,
+        event: Event,
+    ) -> Answer<'_, Option<i64>>;
 }
 
 /// Keeps authenticators. Every change compares the whole record, so that what may be used once is.
@@ -405,6 +435,7 @@ pub trait AuthorityStore: Send + Sync {
 pub trait OAuthStore:
     ClientStore
     + PeopleStore
+    + LetterStore
     + AuthenticatorStore
     + GrantStore
     + DeviceStore
@@ -415,6 +446,7 @@ pub trait OAuthStore:
 impl<T> OAuthStore for T where
     T: ClientStore
         + PeopleStore
+        + LetterStore
         + AuthenticatorStore
         + GrantStore
         + DeviceStore

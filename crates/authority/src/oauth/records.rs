@@ -184,6 +184,32 @@ impl std::fmt::Debug for UserRecord {
     }
 }
 
+/// A code that was mailed, by which a forgotten password is set anew.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LetterRecord {
+    /// Whose.
+    pub user: String,
+    /// Where it was sent. Whoever has another address since then is somebody else for it.
+    pub email: String,
+    /// MAC of the cookie of the browser that asked, hexadecimal.
+    pub browser: String,
+    /// When it was made.
+    pub created_at: UnixMs,
+    /// When it ends.
+    pub expires_at: UnixMs,
+}
+
+impl std::fmt::Debug for LetterRecord {
+    /// Without what is personal.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LetterRecord")
+            .field("user", &self.user)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A browser's session at the authority.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,6 +11,7 @@
 use super::clients::auth_method;
 use super::logout::Logouts;
 use super::records::{ClientRecord, Origin as From, SessionRecord, UserRecord};
+use super::recover::WRITING_MOST;
 use super::refusal::Failed;
 use super::secrets::{self, Purpose};
 use super::users::email;
@@ -26,6 +27,7 @@ use protocol::oauth::client_auth::AuthMethod;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The value of the session's cookie.
 pub type SessionText = Secret<String>;
@@ -81,6 +83,25 @@ pub(crate) struct People {
     /// What clients that do not authenticate have asked to be kept.
     kept_for_strangers: Windows,
     pub(crate) logouts: Logouts,
+    /// Places of letters that are being written.
+    pub(crate) letters: Letters,
+}
+
+/// How many letters are being written.
+#[derive(Debug)]
+pub(crate) struct Letters(Arc<Semaphore>);
+
+impl Default for Letters {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(WRITING_MOST)))
+    }
+}
+
+impl Letters {
+    /// A place for one more.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
 }
 
 /// What a person types to sign in.
@@ -467,6 +488,11 @@ impl OAuth {
     pub(crate) fn may_ask_elsewhere(&self, origin: &Origin) -> bool {
         let from = self.count_key("asked-network", &network(origin.client_ip));
         self.people.kept_for_strangers.take(&[(from, ASKED_NETWORK)], self.parts.clock.now())
+    }
+
+    /// Whether somebody of this network has signed in with this address of late.
+    pub(super) fn is_known(&self, address: &str, from: Option<IpAddr>) -> bool {
+        self.people.known.contains(&self.guess_keys(address, from).pair)
     }
 
     fn guess_keys(&self, address: &str, from: Option<IpAddr>) -> GuessKeys {

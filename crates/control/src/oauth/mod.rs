@@ -19,6 +19,7 @@ mod machine;
 mod methods;
 mod passkey;
 mod person;
+mod recover;
 mod register;
 mod second;
 mod userinfo;
@@ -86,6 +87,7 @@ pub(crate) fn routes(issuer: Issuer) -> Router {
     machine::routes()
         .merge(person::routes())
         .merge(account::routes())
+        .merge(recover::routes())
         .merge(methods::routes())
         .merge(passkey::routes())
         .merge(federation::routes())

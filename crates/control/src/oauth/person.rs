@@ -542,7 +542,7 @@ pub(super) fn weak(words: &str) -> String {
 }
 
 /// A rule's words as a sentence; a sentence stays as it is.
-fn sentence(words: &str) -> String {
+pub(super) fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     let first: String = letters.next().map(|it| it.to_uppercase().collect()).unwrap_or_default();
     let end = if words.ends_with('.') { "" } else { "." };

@@ -252,6 +252,37 @@ impl Setup {
     }
 }
 
+/// Asks for the address of who has forgotten the password.
+#[derive(Debug, Template)]
+#[template(path = "recover.html")]
+pub(crate) struct Recover {
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    pub(crate) email: String,
+    pub(crate) error: Option<String>,
+}
+
+/// Takes the code from the letter and the new password.
+#[derive(Debug, Template)]
+#[template(path = "recover_set.html")]
+pub(crate) struct RecoverSet {
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    /// Whether a letter was just asked for.
+    pub(crate) sent: bool,
+    /// What is wrong, and with which input: `code` or `password`.
+    pub(crate) error: Option<(&'static str, String)>,
+}
+
+impl RecoverSet {
+    /// What is wrong with an input.
+    fn wrong(&self, input: &str) -> Option<&str> {
+        let it = self.error.as_ref()?;
+        let place = if it.0 == "code" { "code" } else { "password" };
+        (place == input).then_some(it.1.as_str())
+    }
+}
+
 /// Asks whether to sign out.
 #[derive(Debug, Template)]
 #[template(path = "logout.html")]

@@ -32,7 +32,7 @@ const fn piece(sql: &'static [Both], kept: Duration) -> Piece {
 }
 
 /// In this order: a grant goes after what belongs to it.
-const PIECES: [Piece; 12] = [
+const PIECES: [Piece; 13] = [
     // A node whose clock is a little behind may still give the child.
     piece(&[WIPE_CHILDREN], Duration::from_secs(2)),
     piece(&[sweeping!("refresh_tokens", "mac", "kept_until < $1")], KEPT),
@@ -42,6 +42,7 @@ const PIECES: [Piece; 12] = [
     piece(&[sweeping!("pushed", "mac", "expires_at < $1")], SKEW),
     piece(&[sweeping!("devices", "mac", "expires_at < $1")], SKEW),
     piece(&[sweeping!("sessions", "mac", "expires_at < $1")], SKEW),
+    piece(&[sweeping!("letters", "mac", "expires_at < $1")], SKEW),
     piece(&[sweeping!("once", "mac", "until < $1")], SKEW),
     piece(&[REVOCATIONS], SKEW),
     piece(&[OF_SUBJECTS], SKEW),

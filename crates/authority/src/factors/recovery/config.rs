@@ -20,10 +20,14 @@ const TYPED_BYTES: usize = 64;
 /// # Errors
 /// When the system has no randomness to give.
 pub fn fresh() -> Result<Vec<Secret<String>>, IdError> {
-    (0..CODES).map(|_| one()).collect()
+    (0..CODES).map(|_| code()).collect()
 }
 
-fn one() -> Result<Secret<String>, IdError> {
+/// One code, as it is shown.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn code() -> Result<Secret<String>, IdError> {
     let random = Secret::new(random_array::<16>()?);
     let long = Secret::new(crockford::encode(u128::from_be_bytes(*random.expose())));
     // The last digits: the first one of the 26 holds three bits only.

@@ -14,7 +14,7 @@ mod config;
 mod tests;
 mod verify;
 
-pub use config::{CODE_CHARS, CODES, fresh, normal};
+pub use config::{CODE_CHARS, CODES, code, fresh, normal};
 pub use verify::{KeptCode, left, verify};
 
 use super::Kind;

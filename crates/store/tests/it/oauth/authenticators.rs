@@ -20,7 +20,7 @@ both_engines!(
     all_of_a_person_go_together,
 );
 
-async fn person(store: &Store) -> String {
+pub(super) async fn person(store: &Store) -> String {
     let user = UserRecord {
         id: id(),
         email: format!("{}@example.com", id()),

@@ -6,6 +6,7 @@ mod codes;
 mod devices;
 mod directory;
 mod gate;
+mod letters;
 mod measure;
 mod model;
 mod people;

@@ -4,10 +4,11 @@ use super::{DAY, HOUR, MINUTE, at, code, grant, issued, mac, refresh, within};
 use crate::both_engines;
 use crate::rig::Rig;
 use authority::oauth::ports::{
-    CodeCompany, DeviceStore as _, GrantStore as _, PeopleStore as _, Redeemed, Rotated,
+    CodeCompany, DeviceStore as _, GrantStore as _, LetterStore as _, PeopleStore as _, Redeemed,
+    Rotated,
 };
 use authority::oauth::records::{
-    AccessRecord, DeviceRecord, DeviceState, PushedRecord, SessionRecord,
+    AccessRecord, DeviceRecord, DeviceState, LetterRecord, PushedRecord, SessionRecord,
 };
 
 both_engines!(
@@ -61,10 +62,18 @@ async fn short_lived_things_go_after_their_end(rig: Rig) {
         proofs: Vec::new(),
     };
     rig.store.create_session(mac(), session, issued()).await.unwrap();
+    let letter = LetterRecord {
+        user: "alice".to_owned(),
+        email: String::new(),
+        browser: String::new(),
+        created_at: at(0),
+        expires_at: end,
+    };
+    rig.store.put_letter(mac(), letter, 1, issued()).await.unwrap();
     // Five minutes, for clocks that differ.
     assert_eq!(swept(&rig, 6 * MINUTE).await, 0);
     assert!(!rig.store.once(what, end).await.unwrap());
-    assert_eq!(swept(&rig, 6 * MINUTE + 1).await, 5);
+    assert_eq!(swept(&rig, 6 * MINUTE + 1).await, 6);
     assert_eq!(swept(&rig, DAY).await, 0);
 }
 
