@@ -114,11 +114,12 @@ impl Surface {
         let callback = || path.strip_prefix(CALLBACK).is_some_and(|it| !it.contains('/'));
         COMMON_PATHS.contains(&path)
             || (self.authority
-                && (path == KEYS_PATH || AUTHORITY_PATHS.contains(&path) || registration() || callback()))
+                && (path == KEYS_PATH
+                    || AUTHORITY_PATHS.contains(&path)
+                    || registration()
+                    || callback()))
             || (self.admin
-                && (ADMIN_PATHS.contains(&path)
-                    || path.starts_with(API)
-                    || path.starts_with(SCIM)))
+                && (ADMIN_PATHS.contains(&path) || path.starts_with(API) || path.starts_with(SCIM)))
     }
 }
 

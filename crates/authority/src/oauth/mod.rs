@@ -23,8 +23,8 @@ mod documents;
 pub mod federation;
 #[cfg(test)]
 pub(crate) mod fixture;
-pub mod introspect;
 mod groups;
+pub mod introspect;
 mod living;
 mod logout;
 #[cfg(test)]
@@ -64,7 +64,9 @@ pub use authorize::{
 };
 pub use client_auth::ClientCall;
 pub use described::DescribedScope;
-pub use device_page::{DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceMore, DeviceStep, DeviceView};
+pub use device_page::{
+    DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceMore, DeviceStep, DeviceView,
+};
 pub use federation::{
     CALLBACK_PATH, CameBack, FederationRefused, Leave, Left, ProviderView, Returned, TripRefused,
 };

@@ -165,7 +165,9 @@ pub(super) async fn own_step(
     };
     match standing.missing(&oauth.baseline(&standing), oauth.now()) {
         Missing::Nothing => None,
-        Missing::Proof(offers) if offers.password || offers.federated => Some(own_login(issuer, visit, None)),
+        Missing::Proof(offers) if offers.password || offers.federated => {
+            Some(own_login(issuer, visit, None))
+        }
         Missing::Proof(offers) => {
             let ask = Ask {
                 passkey: oauth.offered_passkey(&standing, &offers),

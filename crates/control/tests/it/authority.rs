@@ -157,7 +157,12 @@ impl WithAuthority {
         let scopes = "admin:operate admin:read admin:write";
         let ask = [("client_id", CLI_CLIENT), ("scope", scopes), ("resource", &api)];
         let device = self.oauth.device_authorization(&call(&ask)).await.unwrap();
-        let ask = SignIn { email, password: Secret::new(PASSWORD.to_owned()), session: None , browser: None};
+        let ask = SignIn {
+            email,
+            password: Secret::new(PASSWORD.to_owned()),
+            session: None,
+            browser: None,
+        };
         let session = self.oauth.sign_in(ask, &origin()).await.unwrap().unwrap().text;
         let view = self.oauth.device_view(&device.user_code, Some(&session), &origin()).await;
         let DeviceStep::Ask(view) = view.unwrap() else { unreachable!("the page asks") };

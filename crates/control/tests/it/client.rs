@@ -134,14 +134,8 @@ impl OnPort {
         let (stop, shutdown) = watch::channel(false);
         let names = Names::new(["https://login.example"]);
         let (door, receiver) = watch::channel(Door::default());
-        let front = Front {
-            api: world.api.clone(),
-            issuer,
-            names,
-            surface,
-            secure: false,
-            door: receiver,
-        };
+        let front =
+            Front { api: world.api.clone(), issuer, names, surface, secure: false, door: receiver };
         let task = tokio::spawn(serve_tcp(listener, front, shutdown));
         Self { world, address, stop, task, door }
     }

@@ -33,11 +33,11 @@ mod upstream;
 mod url;
 mod value;
 
+pub use ::authority::people::Policy as SignIn;
 pub use access::iplist::Entry as IpEntry;
 pub use access::issuer::KeySource;
 pub use access::limit::{By, Rate};
 pub use access::table::{HostPattern, MethodSet, PathPattern};
-pub use ::authority::people::Policy as SignIn;
 pub use address::IpList;
 pub use authority::{Authority, Client, ClientAuth, Profile, Registration};
 pub use header::{Cors, HeaderRules, Origins};

@@ -7,9 +7,9 @@ use crate::dialect::{Both, locking};
 use crate::feed::Subject;
 use crate::open::Store;
 use crate::outbox::put_event;
-use authority::{Answer, PortError};
 use authority::oauth::ports::{PeopleStore, TextPage};
 use authority::oauth::records::{ConsentRecord, Mac, Revocation, SessionRecord, UserRecord};
+use authority::{Answer, PortError};
 use base::{Event, UnixMs};
 
 const INSERT: &str = "INSERT INTO users (id, email, doc) VALUES ($1, $2, $3)";
@@ -73,9 +73,9 @@ impl PeopleStore for Store {
         event: Event,
     ) -> Answer<'_, Option<i64>> {
         self.write(Box::new(move |conn| {
-            Box::pin(async move {
-                replaced(conn, (&before, &after), revoke.as_ref(), &event).await
-            })
+            Box::pin(
+                async move { replaced(conn, (&before, &after), revoke.as_ref(), &event).await },
+            )
         }))
     }
 

@@ -7,7 +7,9 @@ use crate::open::Store;
 use crate::outbox::put_event;
 use crate::rows::corrupt;
 use authority::oauth::ports::AuthorityStore;
-use authority::oauth::records::{GroupRecord, KeyStage, ScopeRecord, SigningKeyRecord, TrustRecord};
+use authority::oauth::records::{
+    GroupRecord, KeyStage, ScopeRecord, SigningKeyRecord, TrustRecord,
+};
 use authority::{Answer, PortError};
 use base::{Event, UnixMs};
 
