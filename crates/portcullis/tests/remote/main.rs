@@ -12,4 +12,5 @@ mod explain;
 mod first;
 mod login;
 mod people;
+mod recover;
 mod setup;

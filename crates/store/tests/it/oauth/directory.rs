@@ -34,7 +34,7 @@ async fn a_group_is_made_once_replaced_as_it_was_seen_and_removed(rig: Rig) {
     }
     store.create_directory_group(group("ops"), event()).await.unwrap();
     let page = TextPage { after: "ops".to_owned(), rows: 10 };
-    assert_eq!(store.directory_groups(page).await.unwrap(), [sales.clone()]);
+    assert_eq!(store.directory_groups(page).await.unwrap(), std::slice::from_ref(&sales));
     let after = DirectoryGroup { updated_at: at(1), ..sales.clone() };
     let replace = async |before: &DirectoryGroup, after: Option<DirectoryGroup>| {
         store.replace_directory_group(before.clone(), after, event()).await.unwrap()
