@@ -107,7 +107,7 @@ async fn accounts_and_clients_have_the_shape_that_is_described() {
     assert!(link.starts_with("https://login.example/setup#"), "{link}");
     let path = format!("/api/v1/users/{}", made["id"].as_str().unwrap());
     let user = stage.done("GET", &path, None).await;
-    check_shape(&user, "User");
+    check_shape(&user, "UserDetail");
     let secret = link.split_once('#').unwrap().1;
     assert!(!user.to_string().contains(secret), "no set-up text: {user}");
     let everybody = stage.done("GET", "/api/v1/users", None).await.to_string();

@@ -445,7 +445,7 @@ async fn clients() {
 #[tokio::test]
 async fn accounts() {
     let made = json!({ "id": "u1", "setup_url": "http://x/setup#s" });
-    let body = json!({ "email": "a@b", "name": null, "roles": ["auditor"] });
+    let body = json!({ "email": "a@b", "name": null, "roles": ["auditor"], "mail": true });
     check(
         &["user", "create", "--email", "a@b", "--role", "auditor"],
         exchange("POST /api/v1/users", body, made),
