@@ -14,9 +14,9 @@ use crate::actor::Actor;
 use crate::authority::Done;
 use crate::error::{Error, PortError};
 use crate::factors::recovery;
-use crate::mail::{Language, Link, MethodChange, MethodsChanged, Seen, Sender};
+use crate::mail::{Invitation, Link, MethodChange, MethodsChanged, Seen};
 use crate::people::{AuthenticatorData, AuthenticatorRecord};
-use base::{Code, MailAddress, Scheme, Secret, code};
+use base::{Code, Scheme, Secret, code};
 
 /// How often a change is tried again that another one came before.
 const TRIES: usize = 3;
@@ -152,20 +152,9 @@ impl OAuth {
 
     /// Mails the link; whether it was taken.
     pub async fn send_invitation(&self, user: &UserRecord, setup: &Secret<String>) -> bool {
-        let settings = self.settings();
-        let sender = Sender {
-            name: settings.issuer_host(),
-            url: &settings.issuer,
-            language: Language::default(),
-        };
-        let Ok(to) = MailAddress::parse(&user.email) else { return false };
         let url = self.setup_url(setup);
         let link = Link { url: url.expose(), works_for: SETUP };
-        let letter = crate::mail::Invitation { link }.to(sender, to);
-        match letter {
-            Ok(message) => self.parts.mail.send(message).await.is_ok(),
-            Err(_) => false,
-        }
+        self.tell(user, |sender, to| Invitation { link }.to(sender, to)).await
     }
 }
 

@@ -437,22 +437,20 @@ impl OAuth {
         self.tell(user, |sender, to| MethodsChanged { change, seen }.to(sender, to)).await;
     }
 
-    /// Sends a person a letter. What cannot be sent stops nothing: mail is news, not proof.
+    /// Sends a person a letter; whether it was taken. What cannot be sent stops nothing: mail is news, not proof.
     pub(crate) async fn tell(
         &self,
         user: &UserRecord,
         letter: impl FnOnce(Sender<'_>, MailAddress) -> Result<Message, MessageError>,
-    ) {
+    ) -> bool {
         let settings = self.settings();
-        let sender = Sender {
-            name: settings.issuer_host(),
-            url: &settings.issuer,
-            language: Language::default(),
-        };
-        let Ok(to) = MailAddress::parse(&user.email) else { return };
-        if let Ok(message) = letter(sender, to) {
+        let sender =
+            Sender { name: &settings.name, url: &settings.issuer, language: Language::default() };
+        let Ok(to) = MailAddress::parse(&user.email) else { return false };
+        match letter(sender, to) {
             // The outbox logs what it cannot send.
-            let _ = self.parts.mail.send(message).await;
+            Ok(message) => self.parts.mail.send(message).await.is_ok(),
+            Err(_) => false,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::factors::recovery as codes;
 use crate::factors::throttle::Rule;
 use crate::mail::{Link, MethodChange, Recovery, Seen};
-use base::{Secret, code};
+use base::{Outcome, Secret, code};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -96,7 +96,7 @@ pub enum RecoverRefused {
 
 impl OAuth {
     /// Takes note that the browser with this cookie asks for a letter to `address`. What it brings is the same whether
-    /// there is an account or not; what is due is written by [`Self::write_letter`], after the answer.
+    /// there is an account or not; what is due is written by [`Self::post_letter`], after the answer.
     ///
     /// # Errors
     /// The outer: [`Error::Invalid`] for `email` that is no address. The inner: why not now.
@@ -136,12 +136,23 @@ impl OAuth {
         Purpose::Letter.mac(&self.parts.pepper, text.expose())
     }
 
+    /// Writes the letter that is due. Nobody waits for it, so what fails is recorded.
+    pub async fn post_letter(&self, due: LetterDue) {
+        let origin = due.origin.clone();
+        let Err(failure) = self.write_letter(due).await else { return };
+        let detail = format!("recovery: it could not be written: {failure}");
+        if let Ok(mut event) = self.denial(&origin, code::MAIL_FAILED, detail) {
+            event.outcome = Outcome::Error;
+            self.parts.evidence.record_denial(event);
+        }
+    }
+
     /// Writes the letter, where there is an account with a password. Who has none cannot have forgotten it: a link of an
     /// administrator sets the first one.
     ///
     /// # Errors
     /// As the store says, or when there is no randomness.
-    pub async fn write_letter(&self, due: LetterDue) -> Result<(), Error> {
+    pub(crate) async fn write_letter(&self, due: LetterDue) -> Result<(), Error> {
         let user = self.parts.store.user_by_email(due.address.clone()).await?;
         let Some(user) = user.filter(may_recover) else { return Ok(()) };
         let now = self.parts.clock.now();

@@ -33,6 +33,8 @@ pub enum Registration {
 pub struct Settings {
     /// The issuer: an absolute URL without query, fragment or slash at the end.
     pub issuer: String,
+    /// What the organisation calls itself, in mail.
+    pub name: String,
     /// How access tokens and ID tokens are signed unless a client says otherwise.
     pub algorithm: Algorithm,
     /// How long an access token lives; the default of the design is five minutes, an hour at most.
@@ -90,8 +92,10 @@ impl Settings {
     pub fn new(issuer: &str) -> Self {
         let minutes = |n: u64| Duration::from_secs(n * 60);
         let days = |n: u64| Duration::from_secs(n * 86_400);
+        let issuer = issuer.trim_end_matches('/').to_owned();
         Self {
-            issuer: issuer.trim_end_matches('/').to_owned(),
+            name: host(&issuer).to_owned(),
+            issuer,
             algorithm: Algorithm::Es256,
             access_token: minutes(5),
             id_token: minutes(5),
@@ -123,12 +127,16 @@ impl Settings {
 
     /// The host of the issuer, with its port: what people know this authority by.
     pub fn issuer_host(&self) -> &str {
-        let rest = self.issuer.split_once("://").map_or(&*self.issuer, |(_, rest)| rest);
-        rest.split('/').next().unwrap_or(rest)
+        host(&self.issuer)
     }
 
     /// The URL of an endpoint below the issuer.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
     }
+}
+
+fn host(issuer: &str) -> &str {
+    let rest = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
 }

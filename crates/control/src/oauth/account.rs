@@ -82,15 +82,8 @@ fn app_view(it: OwnClient) -> AppView {
     }
 }
 
-/// Whether a POST comes from a page that this session was shown.
-fn is_ours(issuer: &Issuer, visit: &Visit) -> bool {
-    let session = visit.session();
-    let holds = |text| issuer.oauth().csrf_holds(text, FORM, visit.param("csrf"));
-    visit.is_from_us(issuer) && session.as_ref().is_some_and(holds)
-}
-
 async fn end_session(State(issuer): State<Issuer>, visit: Visit) -> Response {
-    if !is_ours(&issuer, &visit) {
+    if !visit.is_of_session(&issuer, FORM) {
         return forged(&issuer, &visit);
     }
     let (session, oauth) = (visit.session(), issuer.oauth());
@@ -108,7 +101,7 @@ async fn end_session(State(issuer): State<Issuer>, visit: Visit) -> Response {
 }
 
 async fn end_client(State(issuer): State<Issuer>, visit: Visit) -> Response {
-    if !is_ours(&issuer, &visit) {
+    if !visit.is_of_session(&issuer, FORM) {
         return forged(&issuer, &visit);
     }
     let session = visit.session();

@@ -4,6 +4,7 @@ use super::Issuer;
 use super::answer::see_other;
 use super::details;
 use super::person::{Visit, message, own_login};
+use super::second::broken;
 use super::second::{self, Ask, METHODS, second_page};
 use crate::pages::forms::{ClientView, Device, DeviceConsent, ScopeView, page};
 use authority::oauth::{DeviceDecision, DeviceMore, DeviceStep};
@@ -51,16 +52,6 @@ async fn answer(State(issuer): State<Issuer>, visit: Visit) -> Response {
 fn form(issuer: &Issuer, status: StatusCode, code: String, error: Option<&str>) -> Response {
     let template = Device { brand: issuer.brand(), code, error: error.map(str::to_owned) };
     page(status, &template, None).into_response()
-}
-
-fn broken(issuer: &Issuer, visit: &Visit) -> Response {
-    let said = (
-        "That is not possible now",
-        "Something on our side does not answer.",
-        Some("Try again in a moment."),
-    );
-    let id = visit.origin.request_id.to_string();
-    message(issuer, StatusCode::SERVICE_UNAVAILABLE, said, Some(id))
 }
 
 /// What the person must do before they may answer.

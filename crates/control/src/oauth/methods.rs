@@ -49,9 +49,7 @@ pub(super) fn csrf(issuer: &Issuer, visit: &Visit) -> String {
 
 /// Whether a POST comes from a page that this session was shown.
 pub(super) fn is_ours(issuer: &Issuer, visit: &Visit) -> bool {
-    let session = visit.session();
-    let holds = |text| issuer.oauth().csrf_holds(text, FORM, visit.param("csrf"));
-    visit.is_from_us(issuer) && session.as_ref().is_some_and(holds)
+    visit.is_of_session(issuer, FORM)
 }
 
 fn list(issuer: &Issuer, visit: &Visit, own: &OwnMethods, said: Option<String>) -> Response {

@@ -85,6 +85,13 @@ impl Visit {
     pub(super) fn is_from_us(&self, issuer: &Issuer) -> bool {
         from_us(&self.parts.headers, &issuer.oauth().settings().issuer)
     }
+
+    /// Whether a POST comes from a page with this form that this very session was shown (RFC 9700 §4.7).
+    pub(super) fn is_of_session(&self, issuer: &Issuer, form: &str) -> bool {
+        let session = self.session();
+        let holds = |text| issuer.oauth().csrf_holds(text, form, self.param("csrf"));
+        self.is_from_us(issuer) && session.as_ref().is_some_and(holds)
+    }
 }
 
 fn from_us(headers: &HeaderMap, issuer: &str) -> bool {

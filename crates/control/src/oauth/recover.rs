@@ -58,7 +58,7 @@ async fn asked(State(issuer): State<Issuer>, visit: Visit) -> Response {
         Ok(Ok(due)) => {
             let oauth = Arc::clone(oauth);
             // WHY apart: how long it takes would tell whether there is an account. As many as there are places.
-            drop(tokio::spawn(async move { oauth.write_letter(due).await }));
+            drop(tokio::spawn(async move { oauth.post_letter(due).await }));
             // RFC 9110 §15.4.4: loading the page again asks for no other letter.
             see_other(&issuer.oauth().settings().url(&format!("{RECOVER_PAGE}?sent")))
         }

@@ -39,6 +39,7 @@ impl Evidence for ToLedger {
 pub(super) fn settings(config: &Config) -> Settings {
     let said = &config.authority;
     let mut settings = Settings::new(config.server.public_url.as_str());
+    settings.name = said.name.clone();
     settings.algorithm = said.algorithm;
     settings.access_token = said.access_token;
     settings.refresh_idle = said.refresh_idle;
