@@ -145,6 +145,17 @@ pub trait AuthenticatorStore: Send + Sync {
         keep: Option<String>,
         event: Option<Event>,
     ) -> Answer<'_, ()>;
+    /// Keeps a new account together with its authenticators.
+    ///
+    /// # Errors
+    /// `Conflict` when the id or the e-mail of the account, or the id or handle of one of them, exists; then nothing is
+    /// kept.
+    fn import_user(
+        &self,
+        user: UserRecord,
+        owned: Vec<AuthenticatorRecord>,
+        event: Event,
+    ) -> Answer<'_, i64>;
     /// Replaces one if it still is as `before`; whether it was. Without `event` when nothing happened that counts.
     fn replace_authenticator(
         &self,

@@ -297,7 +297,7 @@ pub(crate) fn email(typed: &str) -> Result<String, Error> {
     }
 }
 
-fn roles(given: &[String]) -> Result<Vec<String>, Error> {
+pub(super) fn roles(given: &[String]) -> Result<Vec<String>, Error> {
     if given.len() > ROLES {
         return Err(Error::invalid("role", format!("at most {ROLES} may be named")));
     }
@@ -313,7 +313,7 @@ const OWN_PLACE: [&str; 4] = ["name", "email", "email_verified", "updated_at"];
 /// Bytes of all claims of one person: they are read at each sign-in.
 const CLAIMS_BYTES: usize = 8 * 1024;
 
-fn profile(claims: &Object) -> Result<Object, Error> {
+pub(super) fn profile(claims: &Object) -> Result<Object, Error> {
     let settable = |name: &String| {
         STANDARD_CLAIMS.contains(&name.as_str()) && !OWN_PLACE.contains(&name.as_str())
     };

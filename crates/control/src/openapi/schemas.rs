@@ -188,6 +188,35 @@ fn user_schemas() -> Value {
             "email": text(), "name": maybe("string"), "roles": texts(),
             "mail": { "type": "boolean" },
         })),
+        "ImportedPerson": object(&["email"], json!({
+            "id": maybe("string"), "email": text(), "email_verified": maybe("boolean"),
+            "name": maybe("string"), "groups": { "type": ["array", "null"], "items": text() },
+            "claims": maybe("object"), "disabled": maybe("boolean"),
+            "external_id": maybe("string"), "password_hash": maybe("string"),
+            "password_beside": maybe("boolean"), "second_factor": maybe("boolean"),
+            "totp": { "type": ["array", "null"], "maxItems": 5, "items": object(&["secret"], json!({
+                "secret": text(), "algorithm": maybe("string"), "digits": maybe("integer"),
+                "period": maybe("integer"), "name": maybe("string"),
+            })) },
+        })),
+        "Import": object(&["people"], json!({
+            "people": {
+                "type": "array", "maxItems": authority::oauth::LINES_MOST,
+                "items": reference("ImportedPerson"),
+            },
+            "dry_run": { "type": "boolean" }, "update": { "type": "boolean" },
+            "with_roles": { "type": "boolean" }, "invite": { "type": "boolean" },
+        })),
+        "ImportResult": answer(json!({ "results": { "type": "array", "items": answer(json!({
+            "outcome": word(&["created", "changed", "unchanged", "kept", "refused"]),
+            "id": maybe("string"), "differs": texts(), "field": maybe("string"),
+            "problem": maybe("string"), "mailed": { "type": "boolean" },
+        })) } })),
+        "Export": object(&[], json!({
+            "limit": { "type": ["integer", "null"], "minimum": 1, "maximum": 1000 },
+            "after": maybe("string"), "with_hashes": { "type": "boolean" },
+        })),
+        "ExportResult": list("people", "ImportedPerson"),
         "Roles": object(&["roles"], json!({ "roles": texts() })),
         "CreatedUser": answer(json!({
             "id": text(), "setup_url": maybe("string"), "mailed": { "type": "boolean" },

@@ -12,6 +12,7 @@ mod node;
 mod scim;
 mod scopes;
 mod signing;
+mod transfer;
 mod trust;
 mod users;
 mod words;
@@ -52,6 +53,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         addresses::endpoints(),
         clients::endpoints(),
         users::endpoints(),
+        transfer::endpoints(),
         factors::endpoints(),
         groups::endpoints(),
         trust::endpoints(),

@@ -10,7 +10,7 @@ const OPERATE: &str = "admin:operate";
 const WRITE: &str = "admin:write";
 
 /// Method, path and scope.
-pub(crate) const SCOPES: [(&str, &str, &str); 45] = [
+pub(crate) const SCOPES: [(&str, &str, &str); 47] = [
     ("get", "/api/v1/keys", READ),
     ("post", "/api/v1/keys", WRITE),
     ("get", "/api/v1/keys/{id}", READ),
@@ -31,6 +31,9 @@ pub(crate) const SCOPES: [(&str, &str, &str); 45] = [
     ("post", "/api/v1/clients/{id}/enable", WRITE),
     ("get", "/api/v1/users", READ),
     ("post", "/api/v1/users", WRITE),
+    // WHY not to read: every account at once, and where it is asked for the hashes of passwords.
+    ("post", "/api/v1/users/export", WRITE),
+    ("post", "/api/v1/users/import", WRITE),
     ("get", "/api/v1/users/{id}", READ),
     ("post", "/api/v1/users/{id}/setup", WRITE),
     ("post", "/api/v1/users/{id}/roles", WRITE),

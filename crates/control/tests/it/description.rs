@@ -80,6 +80,8 @@ fn the_contracts_paths_are_described() {
         "post /api/v1/scopes",
         "post /api/v1/trust",
         "post /api/v1/users",
+        "post /api/v1/users/export",
+        "post /api/v1/users/import",
         "post /api/v1/users/{id}/break-glass",
         "post /api/v1/users/{id}/disable",
         "post /api/v1/users/{id}/enable",

@@ -32,7 +32,7 @@ async fn unauthenticated_over_tcp_is_401_for_every_endpoint() {
             refused += 1;
         }
     }
-    assert_eq!(refused, 45, "every endpoint below /api/v1");
+    assert_eq!(refused, 47, "every endpoint below /api/v1");
     assert!(edge.world.admin.callers.lock().unwrap().is_empty());
 }
 

@@ -3,7 +3,8 @@
 mod authority;
 
 pub(super) use authority::{
-    ClientCommand, GroupCommand, MailCommand, NewTrust, ScopeCommand, TrustCommand, UserCommand,
+    ClientCommand, GroupCommand, ImportArgs, MailCommand, NewTrust, ScopeCommand, TrustCommand,
+    UserCommand,
 };
 
 use super::default_data_dir;

@@ -25,6 +25,7 @@ mod print;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod trust;
 mod user;
 mod web;
@@ -35,6 +36,7 @@ pub use args::{
 };
 pub use error::CliError;
 
+use args::UserCommand;
 use gate::Gate;
 use print::Printer;
 use std::io::Write;
@@ -108,6 +110,12 @@ async fn run_command(
         Command::Block(command) => block::run(&gate, command, printer).await?,
         Command::Key(command) => key::run(&gate, command, printer).await?,
         Command::Client(command) => client::run(&gate, command, printer).await?,
+        Command::User(UserCommand::Import(args)) => {
+            return transfer::import(&gate, args, printer).await;
+        }
+        Command::User(UserCommand::Export { with_hashes, out }) => {
+            return transfer::export(&gate, (*with_hashes, out.as_deref()), printer).await;
+        }
         Command::User(command) => user::run(&gate, command, printer).await?,
         Command::Trust(command) => trust::run(&gate, command, printer).await?,
         Command::Group(command) => group::run(&gate, command, printer).await?,

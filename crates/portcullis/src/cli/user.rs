@@ -26,6 +26,8 @@ pub(super) async fn run(
             let made = gate.post("/api/v1/users", &body).await?;
             Ok(printer.result(&made, &linked(&made))?)
         }
+        // `run` has sent these elsewhere.
+        UserCommand::Import(_) | UserCommand::Export { .. } => Ok(()),
         UserCommand::List => {
             let users = gate.list("/api/v1/users", &[], "users").await?;
             Ok(printer.rows(&users, &COLUMNS, "there are no accounts")?)

@@ -14,3 +14,4 @@ mod login;
 mod people;
 mod recover;
 mod setup;
+mod transfer;

@@ -1,9 +1,9 @@
 //! What these tests share: the command line of somebody at another machine.
 
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use testkit::{Arrival, Gate, Output, Person};
 
@@ -43,6 +43,23 @@ impl Home {
     /// Runs a command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         let done = self.command(args).output().expect("the binary runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Output {
+            code: done.status.code().unwrap_or(-1),
+            stdout: text(done.stdout),
+            stderr: text(done.stderr),
+        }
+    }
+
+    /// Runs a command at the gate of this data folder that reads `input`.
+    pub(crate) fn run_with(&self, args: &[&str], data: &Path, input: &str) -> Output {
+        let mut command = self.command(args);
+        let mut child =
+            command.arg("--data").arg(data).stdin(Stdio::piped()).spawn().expect("the binary runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        let done = child.wait_with_output().expect("it ends");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         Output {
             code: done.status.code().unwrap_or(-1),

@@ -1,9 +1,10 @@
 //! People's authenticators.
 
-use super::people::replaced;
+use super::people::{self, replaced};
 use super::{from_doc, none, searchable, to_doc};
 use crate::conn::{Conn, args};
 use crate::dialect::{Both, locking};
+use crate::feed::Subject;
 use crate::open::Store;
 use crate::outbox::put_event;
 use authority::oauth::ports::AuthenticatorStore;
@@ -50,6 +51,27 @@ impl AuthenticatorStore for Store {
                     .await?;
                 end_others(conn, user, keep).await?;
                 put(conn, event).await
+            })
+        }))
+    }
+
+    fn import_user(
+        &self,
+        user: UserRecord,
+        owned: Vec<AuthenticatorRecord>,
+        event: Event,
+    ) -> Answer<'_, i64> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                let args = args![user.id.as_str(), user.email.as_str(), to_doc(&user)?];
+                conn.execute(people::INSERT, args).await?;
+                for record in &owned {
+                    let (id, handle) = (record.id.as_str(), record.handle.clone());
+                    let args = args![id, user.id.as_str(), handle, to_doc(record)?];
+                    conn.execute(INSERT, args).await?;
+                }
+                put_event(conn, &event).await?;
+                Subject::User(&user.id).announce(conn, event.time).await
             })
         }))
     }

@@ -12,7 +12,7 @@ use authority::oauth::records::{ConsentRecord, Mac, Revocation, SessionRecord, U
 use authority::{Answer, PortError};
 use base::{Event, UnixMs};
 
-const INSERT: &str = "INSERT INTO users (id, email, doc) VALUES ($1, $2, $3)";
+pub(super) const INSERT: &str = "INSERT INTO users (id, email, doc) VALUES ($1, $2, $3)";
 const ONE: &str = "SELECT doc FROM users WHERE id = $1";
 const BY_EMAIL: &str = "SELECT doc FROM users WHERE email = $1";
 const LIST: &str = "SELECT doc FROM users WHERE id > $1 ORDER BY id LIMIT $2";

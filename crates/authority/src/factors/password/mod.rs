@@ -26,7 +26,7 @@ pub use judge::judge;
 pub(crate) use pool::Pool;
 pub use strength::{Strength, strength};
 pub(crate) use verify::{hash, verify};
-pub use verify::{importable, needs_rehash};
+pub use verify::{importable, kind_of, needs_rehash};
 
 use super::Kind;
 

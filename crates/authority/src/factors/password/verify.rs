@@ -89,6 +89,17 @@ pub fn importable(text: &str) -> Result<(), RuleBroken> {
     read(text).map(|_| ())
 }
 
+/// What kind of hash this is, in one word; `None` when it is none that can be checked.
+#[must_use]
+pub fn kind_of(text: &str) -> Option<&'static str> {
+    read(text).ok().map(|kept| match kept {
+        Kept::Argon2(_) => "argon2",
+        Kept::Foreign(Foreign::Bcrypt { .. }) => "bcrypt",
+        Kept::Foreign(Foreign::Pbkdf2 { .. }) => "pbkdf2",
+        Kept::Foreign(Foreign::Scrypt { .. }) => "scrypt",
+    })
+}
+
 fn read(text: &str) -> Result<Kept, RuleBroken> {
     if text.len() > HASH_BYTES {
         return Err(RuleBroken::NotAHash);

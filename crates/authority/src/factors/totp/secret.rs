@@ -4,8 +4,11 @@ use super::config::{Algorithm, DIGITS, SECRET_BYTES, STEP_SECONDS};
 use crate::error::Error;
 use base::{Secret, random_array};
 use std::fmt::Write as _;
+use zeroize::Zeroizing;
 
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// Bytes of a text that may hold a secret: 64 bytes are 103 digits, and people write them in groups.
+const TEXT_BYTES: usize = 256;
 /// Characters of the issuer and of the account that an app is told; no app shows more, and the QR code stays readable.
 const LABEL_CHARS: usize = 64;
 
@@ -29,6 +32,29 @@ impl TotpSecret {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         SECRET_BYTES.contains(&bytes.len()).then(|| Self(Secret::new(bytes.to_vec())))
+    }
+
+    /// A secret that comes as text (RFC 4648 §6): in any case, with or without padding, spaces and hyphens. `None` when it
+    /// is none, or none of a length that is taken.
+    #[must_use]
+    pub fn from_base32(text: &str) -> Option<Self> {
+        if text.len() > TEXT_BYTES {
+            return None;
+        }
+        let digits = text.trim_end_matches('=').chars().filter(|c| !matches!(c, ' ' | '-'));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(TEXT_BYTES));
+        let (mut bits, mut held) = (0u64, 0u32);
+        for digit in digits {
+            let digit = u8::try_from(digit.to_ascii_uppercase()).ok()?;
+            let value = BASE32.iter().position(|it| *it == digit)?;
+            bits = (bits << 5 | u64::try_from(value).ok()?) & 0xfff;
+            held += 5;
+            if held >= 8 {
+                held -= 8;
+                bytes.push(u8::try_from((bits >> held) & 0xff).ok()?);
+            }
+        }
+        Self::from_bytes(&bytes)
     }
 
     /// The bytes, for sealing and for the hash.

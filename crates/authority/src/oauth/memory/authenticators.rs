@@ -43,6 +43,28 @@ impl AuthenticatorStore for Memory {
         done(())
     }
 
+    fn import_user(
+        &self,
+        user: UserRecord,
+        owned: Vec<AuthenticatorRecord>,
+        event: Event,
+    ) -> Answer<'_, i64> {
+        let mut state = self.state();
+        let there = |it: &UserRecord| it.id == user.id || it.email == user.email;
+        let taken = |new: &AuthenticatorRecord| {
+            let same = |it: &AuthenticatorRecord| {
+                it.id == new.id || (it.handle.is_some() && it.handle == new.handle)
+            };
+            state.authenticators.values().any(same)
+        };
+        if state.users.values().any(there) || owned.iter().any(taken) {
+            return conflict();
+        }
+        state.users.insert(user.id.clone(), user);
+        state.authenticators.extend(owned.into_iter().map(|it| (it.id.clone(), it)));
+        done(state.note(event))
+    }
+
     fn replace_authenticator(
         &self,
         before: AuthenticatorRecord,

@@ -22,6 +22,7 @@ mod users;
 
 pub use describe::{resource_types, schemas, service_provider_config};
 pub use groups::{DirectoryGroup, DirectoryGroups};
+pub(super) use users::{DELETED, EXTERNAL_ID_CHARS, is_seen};
 
 use super::OAuth;
 use super::ports::TextPage;
@@ -348,7 +349,7 @@ fn groups_of(user: &UserRecord) -> impl Iterator<Item = &String> {
 }
 
 /// Whether a name is one of [`RESERVED`], in any case.
-fn is_reserved(name: &str) -> bool {
+pub(super) fn is_reserved(name: &str) -> bool {
     RESERVED.iter().any(|it| it.eq_ignore_ascii_case(name))
 }
 

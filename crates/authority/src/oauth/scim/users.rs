@@ -19,9 +19,9 @@ use base::{UnixMs, code};
 use serde_json::{Map, Value, json};
 
 /// Characters of what the directory calls a resource.
-pub(super) const EXTERNAL_ID_CHARS: usize = 255;
+pub(in crate::oauth) const EXTERNAL_ID_CHARS: usize = 255;
 /// Where the addresses of deleted accounts end; nobody receives mail there (RFC 2606 §2).
-const DELETED: &str = "@deleted.invalid";
+pub(in crate::oauth) const DELETED: &str = "@deleted.invalid";
 /// How often a change is tried again that another one came before.
 const TRIES: usize = 3;
 /// Which attribute is which claim of OpenID Connect.
@@ -47,7 +47,7 @@ pub(super) const ATTRIBUTES: [Attribute; 13] = [
 ];
 
 /// Whether a directory sees the account: not a deleted one, and not the first one before it is set up.
-pub(super) fn is_seen(user: &UserRecord) -> bool {
+pub(in crate::oauth) fn is_seen(user: &UserRecord) -> bool {
     !user.email.is_empty() && !user.email.ends_with(DELETED)
 }
 

@@ -156,6 +156,17 @@ pub enum UserCommand {
     },
     /// List accounts
     List,
+    /// Bring people from elsewhere: one JSON object a line; safe to run again
+    Import(ImportArgs),
+    /// Take all people out, as `import` takes them: one JSON object a line, without secrets
+    Export {
+        /// With the hashes of their passwords; that is recorded
+        #[arg(long)]
+        with_hashes: bool,
+        /// Write to this new file, which only you can read, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Show an account and how its person signs in
     Show {
         /// The account's id
@@ -202,6 +213,28 @@ pub enum UserCommand {
         /// The account's id
         id: String,
     },
+}
+
+/// `user import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file; `-` is standard input
+    pub(in crate::cli) file: PathBuf,
+    /// Look at every line and say what would become of it; change nothing
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// Look at every line first, and change nothing if one of them is wrong
+    #[arg(long)]
+    pub(in crate::cli) all_or_nothing: bool,
+    /// Change accounts that are there and differ: name, groups, claims, closed; never passwords
+    #[arg(long)]
+    pub(in crate::cli) update: bool,
+    /// Take the roles administrator, operator and auditor from the file, and change accounts that hold one
+    #[arg(long)]
+    pub(in crate::cli) with_roles: bool,
+    /// Mail a set-up link to whoever is new and has no password
+    #[arg(long)]
+    pub(in crate::cli) invite: bool,
 }
 
 /// `trust`.

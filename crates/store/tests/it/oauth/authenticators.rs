@@ -18,6 +18,7 @@ both_engines!(
     a_person_has_no_more_than_there_may_be,
     a_change_ends_the_other_sessions,
     all_of_a_person_go_together,
+    an_account_comes_with_its_authenticators_or_not_at_all,
 );
 
 pub(super) async fn person(store: &Store) -> String {
@@ -39,6 +40,32 @@ pub(super) async fn person(store: &Store) -> String {
     };
     store.create_user(user.clone(), event(codes::USER_CREATED, 0)).await.unwrap();
     user.id
+}
+
+async fn an_account_comes_with_its_authenticators_or_not_at_all(rig: Rig) {
+    let store = &rig.store;
+    let blank = store.user(person(store).await).await.unwrap().unwrap();
+    let user = || UserRecord { id: id(), email: format!("{}@example.com", id()), ..blank.clone() };
+    let of = |user: &UserRecord| AuthenticatorRecord { handle: Some(id()), ..app(&user.id) };
+    let imported = |user: &UserRecord, owned: &[AuthenticatorRecord]| {
+        store.import_user(user.clone(), owned.to_vec(), event(codes::USER_CREATED, 0))
+    };
+    let ann = user();
+    let apps = vec![of(&ann), of(&ann)];
+    imported(&ann, &apps).await.unwrap();
+    assert_eq!(store.user(ann.id.clone()).await.unwrap(), Some(ann.clone()));
+    assert_eq!(store.authenticators(ann.id.clone()).await.unwrap().len(), 2);
+    let bob = user();
+    let same = AuthenticatorRecord { id: id(), user: bob.id.clone(), ..apps[1].clone() };
+    for (user, owned) in [
+        (bob.clone(), vec![of(&bob), same]),
+        (UserRecord { email: ann.email.clone(), ..bob.clone() }, vec![of(&bob)]),
+        (UserRecord { id: ann.id.clone(), ..bob.clone() }, vec![of(&bob)]),
+    ] {
+        assert_eq!(imported(&user, &owned).await, Err(PortError::Conflict));
+        assert!(store.authenticators(bob.id.clone()).await.unwrap().is_empty());
+        assert_eq!(store.user(bob.id.clone()).await.unwrap(), None);
+    }
 }
 
 fn codes_of(user: &str) -> AuthenticatorRecord {
