@@ -9,6 +9,7 @@
 //! - What ends a client ends its tokens in the same transaction.
 
 mod grade;
+mod kept;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -52,7 +53,7 @@ const TRIES: usize = 3;
 /// The clients in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
-    kept: RwLock<BTreeMap<String, Arc<ClientRecord>>>,
+    kept: RwLock<kept::Kept>,
     declared: RwLock<BTreeMap<String, Arc<ClientRecord>>>,
     /// Held while rows are read, so that an older reading never replaces a newer one.
     reading: tokio::sync::Mutex<()>,
@@ -115,14 +116,14 @@ impl OAuth {
     /// Reads all clients.
     pub(crate) async fn load_clients(&self) -> Result<(), Error> {
         let _one = self.clients.reading.lock().await;
-        let mut all = BTreeMap::new();
+        let mut all = kept::Kept::default();
         let mut after = String::new();
         loop {
             let page = TextPage { after: after.clone(), rows: PAGE_ROWS };
             let rows = self.parts.store.clients(page).await?;
             let Some(last) = rows.last() else { break };
             after.clone_from(&last.id);
-            all.extend(rows.into_iter().map(|row| (row.id.clone(), Arc::new(row))));
+            rows.iter().for_each(|row| all.put(row));
         }
         *self.clients.kept.write().unwrap_or_else(PoisonError::into_inner) = all;
         Ok(())
@@ -134,8 +135,8 @@ impl OAuth {
         let row = self.parts.store.client(id.to_owned()).await?;
         let mut kept = self.clients.kept.write().unwrap_or_else(PoisonError::into_inner);
         match row {
-            Some(row) => drop(kept.insert(row.id.clone(), Arc::new(row))),
-            None => drop(kept.remove(id)),
+            Some(row) => kept.put(&row),
+            None => kept.remove(id),
         }
         Ok(())
     }
@@ -158,16 +159,14 @@ impl OAuth {
     /// The client with this id as this node knows it, disabled or not. One that the file declares goes before one
     /// that is kept.
     pub fn known_client(&self, id: &str) -> Option<Arc<ClientRecord>> {
-        let find = |all: &RwLock<BTreeMap<String, Arc<ClientRecord>>>| {
-            all.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
-        };
-        find(&self.clients.declared).or_else(|| find(&self.clients.kept))
+        let Clients { declared, kept, .. } = &self.clients;
+        let declared = declared.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        declared.or_else(|| kept.read().unwrap_or_else(PoisonError::into_inner).find(id))
     }
 
     /// How many clients have registered themselves.
     pub(crate) fn dynamic_clients(&self) -> usize {
-        let kept = self.clients.kept.read().unwrap_or_else(PoisonError::into_inner);
-        kept.values().filter(|client| client.origin == Origin::Dynamic).count()
+        self.clients.kept.read().unwrap_or_else(PoisonError::into_inner).dynamic()
     }
 
     /// Makes a client.
