@@ -73,10 +73,24 @@ pub struct Route<A> {
     pub shadow: Shadow,
     /// Whether the caller must be recorded before the upstream is touched.
     pub strict: bool,
+    /// Whether tokens must be bound to a key that the caller has.
+    pub dpop: Possession,
     /// All scopes that any alternative asks, for challenges.
     pub scopes_text: Option<Arc<str>>,
     /// What the gateway does.
     pub act: A,
+}
+
+/// What a route asks of how credentials come (RFC 9449).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Possession {
+    /// What is bound to a key comes with a proof; what is not bound passes without.
+    #[default]
+    Optional,
+    /// Nothing passes without a proof.
+    Required,
+    /// Nor without one that carries a nonce of the gate's: it was made just now (RFC 9449 §9).
+    Nonce,
 }
 
 /// Rules in shadow.

@@ -10,7 +10,7 @@ mod talk;
 use crate::body::Source;
 use crate::caller::Caller;
 use crate::connect::{Connected, connect};
-use crate::exchange::{Forward, refuse};
+use crate::exchange::{Forward, nonce, refuse};
 use crate::h1::Conn;
 use crate::head::{Known, RequestHead, Upgrade, Version};
 use crate::live::Live;
@@ -54,6 +54,8 @@ pub(crate) struct Job<'a> {
     pub(crate) upgrade: bool,
     pub(crate) assertion: Option<String>,
     pub(crate) id: [u8; 26],
+    /// For the caller's next proof (RFC 9449 §8.2).
+    pub(crate) nonce: Option<String>,
 }
 
 impl Job<'_> {
@@ -119,6 +121,7 @@ pub(crate) async fn forward(
         upgrade,
         assertion,
         id: open.draft.id().text(),
+        nonce: nonce(connection, &open.draft, &head),
     };
     if upstream.settings.servers.first().is_some_and(|server| server.echo) {
         return Box::pin(echo::answer(&job, open)).await;

@@ -53,7 +53,7 @@ fn common(cors: &CorsSettings, origin: &str) -> Vec<(&'static str, String)> {
     let any = cors.origins.iter().any(|it| it == "*") && !cors.credentials;
     let mut headers = vec![
         ("access-control-allow-origin", if any { "*".to_owned() } else { origin.to_owned() }),
-        ("access-control-expose-headers", "x-request-id, www-authenticate".to_owned()),
+        ("access-control-expose-headers", "x-request-id, www-authenticate, dpop-nonce".to_owned()),
         ("vary", "Origin".to_owned()),
     ];
     if cors.credentials {

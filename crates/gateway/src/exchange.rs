@@ -15,7 +15,7 @@ use crate::record::Draft;
 use crate::serve::Connection;
 use crate::settings::{Act, ProxyHeader};
 use access::judge::{Admitted, Judge, NoRoute, Permit, Step};
-use access::policy::Policy;
+use access::policy::{Policy, Possession};
 use access::schemes::opaque::{self, Learnt};
 use access::schemes::{self, Asking, Lookup, Presented};
 use access::{Denial, Snapshot, address, path};
@@ -72,6 +72,9 @@ impl From<Box<Denied>> for Denied {
     }
 }
 
+/// RFC 9449 §8.1, as it goes out.
+pub(crate) const NONCE: &str = "dpop-nonce";
+
 /// Runs one request. Returns whether the connection may carry another.
 pub(crate) async fn run(
     connection: &Connection,
@@ -106,9 +109,20 @@ pub(crate) async fn run(
             };
             let mut answer = problem::answer(&denied.denial, id, told);
             answer.headers.extend(denied.cors);
+            answer.headers.extend(nonce(connection, &draft, &head).map(|it| (NONCE, it)));
             finish(draft, answer, &mut source, &mut caller).await
         }
     }
+}
+
+/// The nonce for the caller's next proof, where the route asks for one (RFC 9449 §8.2, §9).
+pub(crate) fn nonce(connection: &Connection, draft: &Draft, head: &RequestHead) -> Option<String> {
+    let asked = draft.found().is_some_and(|route| route.dpop == Possession::Nonce);
+    if !asked || !head.headers.first(Known::Authorization).is_some_and(schemes::is_dpop) {
+        return None;
+    }
+    let gate = &connection.shard.gate;
+    Some(gate.tools.nonces.current(gate.clock.now()))
 }
 
 /// Sends an answer of our own and records it.

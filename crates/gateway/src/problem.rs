@@ -81,6 +81,9 @@ fn body(code: &Code, status: u16, id: RequestId) -> Bytes {
     Bytes::from(text)
 }
 
+/// What is wrong with the token and not with the proof.
+const OF_THE_TOKEN: [Code; 3] = [code::DPOP_WRONG_KEY, code::DPOP_NOT_BOUND, code::DPOP_REQUIRED];
+
 /// RFC 6750 §3: a 401 always carries a challenge, a 403 for a missing scope names the scopes. A route that takes tokens
 /// takes them either way, so it has a challenge for each: the error stands in the one for the way that was used, and
 /// `Bearer` comes first, for clients that read only one.
@@ -90,8 +93,10 @@ fn challenges(denial: &Denial, told: Told<'_>) -> impl Iterator<Item = Challenge
     let (error, bearer, bound) = match denial.code.status() {
         // RFC 6750 §3.1: no error code where no credential was sent.
         401 if denial.code == code::CREDENTIAL_MISSING => (None, true, true),
+        // RFC 9449 §9
+        401 if denial.code == code::DPOP_NONCE => (Some(ChallengeError::UseDpopNonce), true, true),
         // RFC 9449 §7.1: the proof is wrong; or the token is, for this proof.
-        401 if proof && ![code::DPOP_WRONG_KEY, code::DPOP_NOT_BOUND].contains(&denial.code) => {
+        401 if proof && !OF_THE_TOKEN.contains(&denial.code) => {
             (Some(ChallengeError::InvalidDpopProof), true, true)
         }
         // RFC 9470 §3

@@ -20,6 +20,8 @@ pub enum ChallengeError {
     InsufficientUserAuthentication,
     /// The DPoP proof is missing or wrong (401, RFC 9449 §7.1).
     InvalidDpopProof,
+    /// The DPoP proof needs a nonce of the server (401, RFC 9449 §9).
+    UseDpopNonce,
 }
 
 impl ChallengeError {
@@ -31,6 +33,7 @@ impl ChallengeError {
             Self::InsufficientScope => "insufficient_scope",
             Self::InsufficientUserAuthentication => "insufficient_user_authentication",
             Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
         }
     }
 }

@@ -5,6 +5,7 @@
 use super::Context;
 use crate::credential::Credential;
 use crate::denial::Denial;
+use crate::policy::Possession;
 use base::{Code, Phase, code};
 use protocol::AlgorithmSet;
 use protocol::dpop::{self, DpopError, Expectation, Proof};
@@ -56,7 +57,7 @@ pub(super) fn judge<A>(
         uri: shown.uri,
         access_token: Some(sent.token.as_bytes()),
         algorithms: ALGORITHMS,
-        nonces: None,
+        nonces: (ctx.route.dpop == Possession::Nonce).then_some(&*ctx.tools.nonces),
         now: ctx.now,
     };
     let proof = dpop::verify(shown.proofs, &expect)
@@ -74,10 +75,9 @@ fn code_of(error: &DpopError) -> Code {
         DpopError::Method | DpopError::Uri => code::DPOP_WRONG_REQUEST,
         DpopError::AccessToken => code::DPOP_WRONG_TOKEN,
         DpopError::Stale => code::DPOP_STALE,
-        DpopError::Several
-        | DpopError::Token(_)
-        | DpopError::Key(_)
-        | DpopError::Jti
-        | DpopError::UseNonce => code::DPOP_INVALID,
+        DpopError::Several | DpopError::Token(_) | DpopError::Key(_) | DpopError::Jti => {
+            code::DPOP_INVALID
+        }
+        DpopError::UseNonce => code::DPOP_NONCE,
     }
 }

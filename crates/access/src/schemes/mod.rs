@@ -16,13 +16,13 @@ mod tests;
 use crate::credential::Credential;
 use crate::denial::Denial;
 use crate::issuer::Issuer;
-use crate::policy::Route;
+use crate::policy::{Possession, Route};
 use crate::replay::ReplayCache;
 use crate::snapshot::Snapshot;
 use crate::verified::{Fingerprint, Fingerprints, VerifiedCache};
 use base::{Code, Phase, UnixMs, code};
 use dpop::{Sent, Shown};
-use protocol::dpop::Proof;
+use protocol::dpop::{NonceMaker, Proof};
 use std::sync::Arc;
 
 /// What a scheme found.
@@ -61,6 +61,8 @@ pub struct Tools {
     pub pepper: api_key::Pepper,
     /// Proofs that were used.
     pub replays: Arc<dyn ReplayCache>,
+    /// Nonces for proofs.
+    pub nonces: Arc<NonceMaker>,
 }
 
 /// What a scheme judges by.
@@ -169,6 +171,11 @@ pub fn authenticate<A>(
             Outcome::Rejected(denial) => return Err(denial),
             Outcome::Need(lookup) => return Ok(Err(lookup)),
         }
+    }
+    let bare = found.proof.is_none() && !found.credentials.is_empty();
+    if bare && ctx.route.dpop != Possession::Optional {
+        let credential = found.credentials.first();
+        return Err(Denial::new(code::DPOP_REQUIRED, Phase::Authenticate).of(credential));
     }
     Ok(Ok(found))
 }

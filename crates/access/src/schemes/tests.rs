@@ -6,7 +6,7 @@ use crate::Denial;
 use crate::issuer::{Issuer, IssuerSettings, KeySource};
 use crate::judge::{Judge, Step};
 use crate::limit::{By, Limiter, Rate};
-use crate::policy::{ApiKeyRule, Expr, JwtRule, Policy, Route, Shadow};
+use crate::policy::{ApiKeyRule, Expr, JwtRule, Policy, Possession, Route, Shadow};
 use crate::replay::Replays;
 use crate::revoked::{Revoked, RevokedKind};
 use crate::snapshot::Snapshot;
@@ -14,6 +14,7 @@ use crate::table::{RouteMatch, RouteTable};
 use crate::verified::{Fingerprints, VerifiedCache};
 use aws_lc_rs::digest::{SHA256, digest};
 use base::{Code, Monotonic, Scheme, Secret, UnixMs, code};
+use protocol::dpop::NonceMaker;
 use protocol::jwk::KeySet;
 use protocol::oauth::{Introspection, ScopeSet};
 use protocol::sign::{Signer, SigningKey};
@@ -73,6 +74,7 @@ fn route(name: &str, issuers: &[&str]) -> Arc<Route<()>> {
         rates: vec![Rate::new(3, Duration::from_secs(60), By::Principal).unwrap()],
         shadow: Shadow::default(),
         strict: false,
+        dpop: Possession::Optional,
         scopes_text: Some("echo:read".into()),
         act: (),
     })
@@ -109,6 +111,9 @@ impl World {
                 fingerprints: Fingerprints::new().unwrap(),
                 pepper: Pepper::new(&Secret::new([1; 32])),
                 replays: Arc::new(Replays::new()),
+                nonces: Arc::new(
+                    NonceMaker::new(&Secret::new([1; 32]), Duration::from_secs(60)).unwrap(),
+                ),
             },
             cache: VerifiedCache::default(),
             limiter: Limiter::new(),

@@ -5,6 +5,7 @@ use super::{Job, SILENCE};
 use crate::body::{Patience, Pump, PumpError, Source};
 use crate::caller::{Caller, HeadOut};
 use crate::cors;
+use crate::exchange::NONCE;
 use crate::head::{Framing, Known, ResponseHead};
 use crate::hygiene;
 use crate::live::Live;
@@ -123,6 +124,10 @@ pub(super) fn headers(job: &Job<'_>, head: &ResponseHead, out: &mut HeadOut<'_>)
         if !hygiene::passes_down(&field) || (ruled && rules.touches(name)) {
             continue;
         }
+        // The gate's own is the one that counts.
+        if job.nonce.is_some() && name == NONCE.as_bytes() {
+            continue;
+        }
         if act.cors.is_some() && name.starts_with(b"access-control-") {
             continue;
         }
@@ -135,6 +140,9 @@ pub(super) fn headers(job: &Job<'_>, head: &ResponseHead, out: &mut HeadOut<'_>)
         for (name, value) in cors::on_answer(cors, job.head) {
             out.put(name.as_bytes(), value.as_bytes());
         }
+    }
+    if let Some(nonce) = &job.nonce {
+        out.put(NONCE.as_bytes(), nonce.as_bytes());
     }
     out.put(b"x-request-id", &job.id);
     // A bodyless answer keeps the length that it speaks of (HEAD, 304).

@@ -13,7 +13,7 @@ use access::Snapshots;
 use access::address::{AddressHeader, TrustedProxies};
 use access::issuer::{Issuer, IssuerSettings, KeySource};
 use access::limit::Limiter;
-use access::policy::{Expr, JwtRule, Policy, Route, Shadow};
+use access::policy::{Expr, JwtRule, Policy, Possession, Route, Shadow};
 use access::replay::Replays;
 use access::schemes::{Tools, api_key::Pepper};
 use access::snapshot::Snapshot;
@@ -27,6 +27,7 @@ use gateway::{
     UpstreamSettings, UpstreamTls,
 };
 use protocol::AlgorithmSet;
+use protocol::dpop::NonceMaker;
 use protocol::jwk::KeySet;
 use protocol::oauth::{Introspection, ScopeSet};
 use std::io::{Read, Write};
@@ -80,6 +81,7 @@ fn route(name: &str, access: Expr, metrics: &Metrics) -> Arc<Route<Act>> {
         rates: Vec::new(),
         shadow: Shadow::default(),
         strict: false,
+        dpop: Possession::Optional,
         scopes_text: None,
         act: Act {
             upstream: echo(),
@@ -193,6 +195,9 @@ fn start(snapshot: Snapshot<Act>, metrics: Arc<Metrics>) -> Running {
             fingerprints: Fingerprints::new().unwrap(),
             pepper: Pepper::new(&Secret::new([1; 32])),
             replays: Arc::new(Replays::new()),
+            nonces: Arc::new(
+                NonceMaker::new(&Secret::new([1; 32]), Duration::from_secs(60)).unwrap(),
+            ),
         },
         counters: Arc::new(Limiter::new()),
         lookups: Arc::new(Broken),

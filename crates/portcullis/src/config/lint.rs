@@ -7,6 +7,7 @@ use super::reader::{At, Reader};
 use super::route::Route;
 use super::rule::{Access, Rule};
 use super::upstream::{Target, Upstream};
+use access::policy::Possession;
 use access::table::{RouteMatch, RouteTable, TableError};
 use protocol::oauth::metadata::RESOURCE_WELL_KNOWN;
 use std::collections::{BTreeSet, HashMap};
@@ -33,6 +34,7 @@ pub(super) fn lint(reader: &mut Reader<'_>, config: &Config, places: &Places) {
         ambiguous_introspection(reader, route, at, &asking);
         never_asked(reader, config, (route, at));
         mfa::lint(reader, config, route, at);
+        unbound(reader, route, at);
     }
     same_requests(reader, config, &places.routes);
     plain_listeners(reader, config, &places.listeners);
@@ -65,6 +67,16 @@ fn never_asked(reader: &mut Reader<'_>, config: &Config, (route, at): (&Route, &
     if below && config.routes.iter().any(tokens) {
         let message = format!("the gate itself answers at {RESOURCE_WELL_KNOWN}");
         let hint = "leave the route out; `resource` and `scopes` of routes make the metadata";
+        reader.hinted(ProblemCode::Conflict, at, message, hint);
+    }
+}
+
+/// Only tokens can be bound to a key (RFC 9449).
+fn unbound(reader: &mut Reader<'_>, route: &Route, at: &At) {
+    let tokens = route.credential_rules().into_iter().any(|rule| matches!(rule, Rule::Jwt(_)));
+    if route.dpop != Possession::Optional && !tokens {
+        let message = "no credential that the route takes can be bound to a key";
+        let hint = "add a jwt alternative, or leave `dpop` out";
         reader.hinted(ProblemCode::Conflict, at, message, hint);
     }
 }

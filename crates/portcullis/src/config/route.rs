@@ -9,6 +9,7 @@ use super::upstream::LONGEST_WAIT;
 use super::url::WebUrl;
 use access::limit::{By, Rate};
 use access::path;
+use access::policy::Possession;
 use access::table::{HostPattern, MethodSet, PathPattern};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -66,6 +67,8 @@ pub struct Route {
     pub forward_credential: bool,
     /// `mfa`: how everybody must have signed in; binds every alternative of `access`.
     pub mfa: Option<Mfa>,
+    /// `dpop`: whether credentials must be bound to a key (RFC 9449). Default: where they are, a proof is asked.
+    pub dpop: Possession,
     /// `access`: who may use it.
     pub access: Access,
 }
@@ -144,6 +147,7 @@ fn read_route(
         reader.duration(field, Duration::from_millis(10), LONGEST_WAIT)
     });
     let forward_credential = section.read(reader, "forward_credential", Reader::boolean);
+    let dpop = section.read(reader, "dpop", read_dpop);
     let rules = read_rules(reader, &mut section);
     section.not_available(reader, &[("policy", "policies are not judged")]);
     section.finish(reader);
@@ -173,8 +177,18 @@ fn read_route(
         timeout,
         forward_credential: forward_credential.unwrap_or(false),
         mfa: rules.mfa?,
+        dpop: dpop.unwrap_or_default(),
         access: rules.access?,
     })
+}
+
+fn read_dpop(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Possession> {
+    let words = [
+        ("optional", Possession::Optional),
+        ("required", Possession::Required),
+        ("nonce", Possession::Nonce),
+    ];
+    reader.word(field, &words)
 }
 
 /// The conditions of a route.

@@ -257,6 +257,7 @@ fn route(it: &config::Route, (lists, access): (Vec<usize>, Access), act: Act) ->
     };
     Route {
         name: it.name.as_str().into(),
+        dpop: it.dpop,
         scopes_text: (!scopes.is_empty()).then(|| scopes.join(" ").into()),
         access,
         shadowed,

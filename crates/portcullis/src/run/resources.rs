@@ -5,6 +5,7 @@ use crate::config::{self, Config, Rule, SELF, WebUrl};
 use access::issuer::KeySource;
 use access::path;
 use access::resource::{Resource, Resources};
+use access::policy::Possession;
 use access::schemes::dpop;
 use protocol::challenge;
 use protocol::oauth::metadata::{
@@ -63,6 +64,8 @@ fn begin(identifier: &str, route: &config::Route) -> ProtectedResourceMetadata {
         resource: identifier.to_owned(),
         bearer_methods_supported: vec!["header".to_owned()],
         resource_name: Some(route.name.clone()),
+        // Until one of its routes takes others.
+        dpop_bound_access_tokens_required: true,
         dpop_signing_alg_values_supported: algorithms.into_iter().map(ToOwned::to_owned).collect(),
         ..ProtectedResourceMetadata::default()
     }
@@ -70,6 +73,7 @@ fn begin(identifier: &str, route: &config::Route) -> ProtectedResourceMetadata {
 
 /// What a route adds: who issues tokens for it, and the scopes that these need.
 fn add(metadata: &mut ProtectedResourceMetadata, config: &Config, route: &config::Route) {
+    metadata.dpop_bound_access_tokens_required &= route.dpop != Possession::Optional;
     for rule in route.credential_rules() {
         let Rule::Jwt(jwt) = rule else { continue };
         metadata.scopes_supported.extend(jwt.scopes.iter().cloned());

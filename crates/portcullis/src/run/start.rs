@@ -15,6 +15,7 @@ use authority::oauth::OAuth;
 use authority::{Authority, Keyring};
 use base::{Clock, Resolve, Secret, SystemClock};
 use gateway::{Gate, GateParts, Metrics};
+use protocol::dpop::{NONCE_STEP, NonceMaker};
 use protocol::sign::{Signer, SigningKey};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -99,6 +100,7 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
             fingerprints: Fingerprints::new().map_err(text)?,
             pepper: api_key::Pepper::new(pepper.bytes()),
             replays: Arc::new(Replays::new()),
+            nonces: Arc::new(nonces(&pepper)?),
         },
         counters: Arc::new(Limiter::new()),
         lookups: Arc::new(issuers::Port(issuers.clone())),
@@ -182,4 +184,10 @@ fn assertion_signer(seed: &Secret<[u8; 32]>) -> Result<Signer, Failure> {
     let der = Secret::new([HEAD.as_slice(), seed.expose()].concat());
     let key = SigningKey::from_pkcs8(protocol::Algorithm::EdDsa, &der).map_err(text)?;
     Ok(Signer::new(Arc::new(key), "portcullis-assertion+jwt"))
+}
+
+/// Nonces of the gate's own: all nodes share the pepper, so each takes the others'.
+fn nonces(pepper: &authority::Pepper) -> Result<NonceMaker, Failure> {
+    let key = Secret::new(pepper.mac(b"gate\0dpop-nonce"));
+    NonceMaker::new(&key, *NONCE_STEP.end()).map_err(text)
 }

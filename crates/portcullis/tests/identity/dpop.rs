@@ -275,3 +275,80 @@ fn a_bound_token_that_is_blocked_is_dead_whatever_is_proven() {
     stage.gate.done(&["block", "token", jti]);
     assert_eq!(stage.said(&token, &[&fresh()]), refused(401, "token.revoked"));
 }
+
+fn asked(dpop: &str) -> Stage {
+    let (up, issuer) = (Upstream::ok(), Issuer::start());
+    let access = "access = { any = [{ jwt = { issuer = \"self\", scopes = [\"read\"] } }, \
+                  { jwt = { issuer = \"corp\", scopes = [\"read\"] } }, \
+                  { api_key = { scopes = [\"read\"] } }] }";
+    let config = issuer.config("corp", AUDIENCE)
+        + &upstream(&up)
+        + &route("read", "/read/{**}", &format!("dpop = \"{dpop}\"\n{access}"))
+        + &route("open", "/open/{**}", access);
+    let gate = Gate::start(&config);
+    keys_known(&gate, 1);
+    Stage { gate, up, issuer, holder: Holder::new() }
+}
+
+#[test]
+fn a_route_may_insist_on_possession() {
+    let stage = asked("required");
+    let (url, bound) = (stage.url("/read/x"), stage.foreign());
+    let bare = stage.issuer.token(AUDIENCE, "read");
+    let (_, key) = key(&stage.gate, "a", "read");
+    for (what, token) in [("token", &bare), ("key", &key)] {
+        assert_eq!(answer(&stage.gate, "/open/x", token), passed(), "{what}");
+        let refusal = stage.gate.get("/read/x", &[("authorization", &format!("Bearer {token}"))]);
+        assert_eq!(said(&refusal), refused(401, "dpop.required"), "{what}");
+        assert!(refusal.values("www-authenticate")[1].contains("error=\"invalid_token\""));
+    }
+    let by_header = stage.gate.get("/read/x", &[("x-api-key", &key)]);
+    assert_eq!(said(&by_header), refused(401, "dpop.required"));
+    assert_eq!(said(&stage.gate.get("/read/x", &[])), refused(401, "credential.missing"));
+    let passing = stage.call("/read/x", &bound, &[&stage.holder.proof("GET", &url, Some(&bound))]);
+    assert_eq!((said(&passing), passing.header("dpop-nonce")), (passed(), None));
+    // RFC 9728 §2
+    for (path, expect) in [("read", json!(true)), ("open", Value::Null)] {
+        let document =
+            stage.gate.get(&format!("/.well-known/oauth-protected-resource/{path}"), &[]).json();
+        assert_eq!(document["dpop_bound_access_tokens_required"], expect, "{document}");
+    }
+}
+
+#[test]
+fn rfc9449_s9_a_route_may_ask_for_its_own_nonce() {
+    let stage = asked("nonce");
+    let (url, token) = (stage.url("/read/x"), stage.foreign());
+    let with = |nonce: Value| {
+        let mut claims = stage.holder.claims("GET", &url, Some(&token));
+        claims["nonce"] = nonce;
+        stage.call("/read/x", &token, &[&stage.holder.sign(&claims)])
+    };
+    let plain = stage.holder.proof("GET", &url, Some(&token));
+    let first = stage.call("/read/x", &token, &[&plain]);
+    assert_eq!(said(&first), refused(401, "dpop.nonce"));
+    let challenge = first.values("www-authenticate")[1];
+    assert!(challenge.contains("error=\"use_dpop_nonce\""), "{challenge}");
+    let nonce = first.header("dpop-nonce").expect("a nonce").to_owned();
+    let authority = {
+        let client = Client::new(&stage.gate, "asks", &["--scope", "read"]);
+        let to = stage.gate.control() + "/oauth/token";
+        let proof = stage.holder.proof("POST", &to, None);
+        let form = "grant_type=client_credentials&scope=read";
+        let answer = client.post(&stage.gate, "/oauth/token", form, &[("dpop", &proof)]);
+        answer.header("dpop-nonce").expect("a nonce").to_owned()
+    };
+    assert_ne!(nonce, authority, "one is not taken for the other");
+    for made_up in [json!("made-up"), json!(""), json!(authority), json!(7), json!([nonce.clone()])]
+    {
+        let refusal = with(made_up.clone());
+        assert_eq!(refusal.status, 401, "{made_up}");
+        assert!(refusal.header("dpop-nonce").is_some(), "{made_up}");
+    }
+    assert_eq!(stage.up.count(), 0);
+    let second = with(json!(nonce));
+    assert_eq!(said(&second), passed());
+    // RFC 9449 §8.2: the answer brings the next one; who sends no proof gets none.
+    assert!(second.header("dpop-nonce").is_some_and(|next| !next.is_empty()));
+    assert_eq!(stage.gate.get("/read/x", &[]).header("dpop-nonce"), None);
+}
