@@ -60,6 +60,7 @@ impl Authority {
             expires_at: now.plus(ask.expires),
             note: text::optional_line("note", ask.note.as_deref(), text::NOTE_CHARS)?,
             created_by: actor.principal.to_string(),
+            owner: None,
         })
     }
 

@@ -43,6 +43,7 @@ pub use ports::{
     Outbox, OutboxRow, PAGE_ROWS, Page, Registry, SealedStore, SnapshotSink, Snapshots,
 };
 pub use records::{
-    Block, BlockId, BlockKind, Change, Cursor, IpEntry, IpId, KeyFilter, KeyId, KeyRecord, ShortId,
+    Block, BlockId, BlockKind, Change, Cursor, IpEntry, IpId, IpOwner, KeyFilter, KeyId, KeyRecord,
+    ShortId,
 };
 pub use sealing::{MasterKey, Pepper, SealError, Sealer};

@@ -182,6 +182,19 @@ pub struct IpEntry {
     pub note: Option<String>,
     /// The principal that added it.
     pub created_by: String,
+    /// Whose own address it is, where a person let it in; `None`: an administrator's.
+    pub owner: Option<IpOwner>,
+}
+
+/// The person who let their own address in. The entry ends with the session at the latest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IpOwner {
+    /// The account's id.
+    pub user: String,
+    /// The id of the session in which it was let in. Not its secret.
+    pub session: String,
+    /// The group by which the person may.
+    pub group: String,
 }
 
 /// One change, as the gate must know it.

@@ -212,6 +212,7 @@ impl From<IpEntry> for IpEntryView {
             address: entry.net.to_string(),
             list: entry.list,
             note: entry.note,
+            owner: entry.owner.map(|it| it.user),
             created_at: entry.created_at,
             created_by: entry.created_by,
             expires_at: entry.expires_at,

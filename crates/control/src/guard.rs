@@ -52,8 +52,11 @@ pub const PUBLIC_PATHS: [&str; 12] = [
     "/api/openapi.json",
 ];
 /// The authority's endpoints and pages, which judge by themselves who asks.
-pub const AUTHORITY_PATHS: [&str; 30] = [
+pub const AUTHORITY_PATHS: [&str; 33] = [
     "/account",
+    "/account/addresses",
+    "/account/addresses/allow",
+    "/account/addresses/end",
     "/account/applications/end",
     "/account/sessions/end",
     "/account/methods",

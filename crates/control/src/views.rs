@@ -165,6 +165,8 @@ pub struct IpEntryView {
     pub created_at: UnixMs,
     /// The principal that made it.
     pub created_by: String,
+    /// The account whose own address it is; null where an administrator let it in.
+    pub owner: Option<String>,
     /// Until when it holds.
     #[serde(serialize_with = "moment")]
     pub expires_at: UnixMs,

@@ -1,6 +1,6 @@
 //! Run-time address entries.
 
-use crate::conn::args;
+use crate::conn::{Arg, args};
 use crate::feed::Subject;
 use crate::keys::page_args;
 use crate::open::Store;
@@ -9,11 +9,12 @@ use crate::rows::{self, ip_columns};
 use authority::{Answer, IpEntry, IpId, IpStore, Page};
 use base::{Event, UnixMs};
 
-const PUT: &str = concat!(
-    "INSERT INTO ip_entries (id, list, net, created_at, expires_at, note, created_by) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7) \
-     ON CONFLICT (list, net) DO UPDATE SET created_at = excluded.created_at, \
-     expires_at = excluded.expires_at, note = excluded.note, created_by = excluded.created_by \
+pub(crate) const PUT: &str = concat!(
+    "INSERT INTO ip_entries (id, list, net, created_at, expires_at, note, created_by, owner, session, \
+     owner_group) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+     ON CONFLICT (list, net, session) DO UPDATE SET created_at = excluded.created_at, \
+     expires_at = excluded.expires_at, note = excluded.note, created_by = excluded.created_by, \
+     owner_group = excluded.owner_group \
      RETURNING ",
     ip_columns!("")
 );
@@ -29,20 +30,28 @@ const LIST_ONE: &str = concat!(
 );
 const REMOVE: &str = concat!("DELETE FROM ip_entries WHERE id = $1 RETURNING ", ip_columns!(""));
 
+/// What [`PUT`] takes. An administrator's entry has the empty session: each session has entries of its own.
+pub(crate) fn put_args(entry: &IpEntry) -> Vec<Arg> {
+    let owner = entry.owner.as_ref();
+    args![
+        entry.id.as_str(),
+        entry.list.as_str(),
+        entry.net.to_string(),
+        entry.created_at.0,
+        entry.expires_at.0,
+        entry.note.clone(),
+        entry.created_by.as_str(),
+        owner.map(|it| it.user.clone()),
+        owner.map(|it| it.session.clone()).unwrap_or_default(),
+        owner.map(|it| it.group.clone()),
+    ]
+}
+
 impl IpStore for Store {
     fn put_ip(&self, entry: IpEntry, mut event: Event) -> Answer<'_, (IpEntry, i64)> {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
-                let args = args![
-                    entry.id.as_str(),
-                    entry.list,
-                    entry.net.to_string(),
-                    entry.created_at.0,
-                    entry.expires_at.0,
-                    entry.note,
-                    entry.created_by,
-                ];
-                let kept = conn.one(PUT, args, |row| rows::ip(row, 0)).await?;
+                let kept = conn.one(PUT, put_args(&entry), |row| rows::ip(row, 0)).await?;
                 event.credential_id = Some(kept.id.as_str().into());
                 put_event(conn, &event).await?;
                 let seq = Subject::Ip(kept.id).announce(conn, event.time).await?;

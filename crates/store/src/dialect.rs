@@ -123,12 +123,14 @@ impl Dialect {
                 ("authority", include_str!("../migrations/sqlite/0002_authority.sql")),
                 ("people", include_str!("../migrations/sqlite/0003_people.sql")),
                 ("directory", include_str!("../migrations/sqlite/0004_directory.sql")),
+                ("own_addresses", include_str!("../migrations/sqlite/0005_own_addresses.sql")),
             ],
             Self::Postgres => &[
                 ("first", include_str!("../migrations/postgres/0001_first.sql")),
                 ("authority", include_str!("../migrations/postgres/0002_authority.sql")),
                 ("people", include_str!("../migrations/postgres/0003_people.sql")),
                 ("directory", include_str!("../migrations/postgres/0004_directory.sql")),
+                ("own_addresses", include_str!("../migrations/postgres/0005_own_addresses.sql")),
             ],
         }
     }

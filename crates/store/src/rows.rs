@@ -2,7 +2,7 @@
 
 use crate::conn::Row;
 use authority::oauth::records::{Revocation, RevocationKind};
-use authority::{Block, IpEntry, KeyRecord, PortError, ShortId};
+use authority::{Block, IpEntry, IpOwner, KeyRecord, PortError, ShortId};
 use base::UnixMs;
 
 /// The columns of a key, in the order in which [`key`] reads them.
@@ -74,7 +74,13 @@ macro_rules! ip_columns {
             $prefix,
             "note, ",
             $prefix,
-            "created_by"
+            "created_by, ",
+            $prefix,
+            "owner, ",
+            $prefix,
+            "session, ",
+            $prefix,
+            "owner_group"
         )
     };
 }
@@ -85,7 +91,7 @@ pub(crate) const KEY_COLUMNS: usize = 11;
 /// How many columns a block has.
 pub(crate) const BLOCK_COLUMNS: usize = 8;
 /// How many columns an address entry has.
-pub(crate) const IP_COLUMNS: usize = 7;
+pub(crate) const IP_COLUMNS: usize = 10;
 
 pub(crate) fn corrupt(what: &str) -> PortError {
     PortError::Corrupt(what.to_owned())
@@ -146,6 +152,14 @@ pub(crate) fn ip(row: &Row, at: usize) -> Result<IpEntry, PortError> {
         expires_at: UnixMs(row.int(at + 4)?),
         note: row.optional_text(at + 5)?.map(str::to_owned),
         created_by: row.text(at + 6)?.to_owned(),
+        owner: match row.optional_text(at + 7)? {
+            None => None,
+            Some(user) => Some(IpOwner {
+                user: user.to_owned(),
+                session: row.text(at + 8)?.to_owned(),
+                group: row.text(at + 9)?.to_owned(),
+            }),
+        },
     })
 }
 

@@ -1,6 +1,7 @@
 //! The messages that people get: what each says, as text and as HTML.
 //!
-//! Owns: the letters ([`Invitation`], [`AddressProof`], [`Recovery`], [`MethodsChanged`], [`NewDevice`]), their one
+//! Owns: the letters ([`Invitation`], [`AddressProof`], [`Recovery`], [`MethodsChanged`], [`NewDevice`],
+//! [`AddressAllowed`]), their one
 //! form ([`body`]) and their words, one file a language ([`texts`]).
 //!
 //! Never does: it sends nothing, makes no link and no code, and asks for no time.
@@ -146,6 +147,16 @@ pub struct NewDevice<'a> {
     pub seen: Seen<'a>,
 }
 
+/// "Your network address was let in": for how long, and to what.
+pub struct AddressAllowed<'a> {
+    /// The name of the list.
+    pub list: &'a str,
+    /// Until when.
+    pub until: UnixMs,
+    /// When and from where; this is the address.
+    pub seen: Seen<'a>,
+}
+
 impl Invitation<'_> {
     /// The message.
     ///
@@ -201,6 +212,18 @@ impl NewDevice<'_> {
     pub fn to(&self, sender: Sender<'_>, to: MailAddress) -> Result<Message, MessageError> {
         let body = sender.language.texts().new_device(&house(sender.name), &self.seen);
         compose("new_device", sender, to, (body, NEWS))
+    }
+}
+
+impl AddressAllowed<'_> {
+    /// The message.
+    ///
+    /// # Errors
+    /// As [`Message::new`] says.
+    pub fn to(&self, sender: Sender<'_>, to: MailAddress) -> Result<Message, MessageError> {
+        let texts = sender.language.texts();
+        let body = texts.address_allowed(&house(sender.name), (self.list, self.until), &self.seen);
+        compose("address_allowed", sender, to, (body, NEWS))
     }
 }
 

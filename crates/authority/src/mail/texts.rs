@@ -19,6 +19,8 @@ pub(super) trait Texts: Sync {
     fn methods_changed(&self, name: &str, change: MethodChange<'_>, seen: &Seen<'_>) -> Body;
     /// A device that was not known.
     fn new_device(&self, name: &str, seen: &Seen<'_>) -> Body;
+    /// An address was let into this list until then.
+    fn address_allowed(&self, name: &str, to: (&str, base::UnixMs), seen: &Seen<'_>) -> Body;
     /// What stands below each message.
     fn foot(&self, name: &str, url: &str) -> String;
 }

@@ -5,6 +5,7 @@ mod authenticators;
 mod directory;
 mod grants;
 mod letters;
+mod own_addresses;
 mod people;
 mod rules;
 
@@ -47,6 +48,7 @@ pub(crate) struct State {
     pub(crate) users: BTreeMap<String, UserRecord>,
     pub(crate) sessions: HashMap<Mac, SessionRecord>,
     pub(crate) authenticators: BTreeMap<String, AuthenticatorRecord>,
+    pub(crate) own_addresses: Vec<crate::IpEntry>,
     pub(crate) letters: HashMap<Mac, LetterRecord>,
     pub(crate) consents: BTreeMap<(String, String), ConsentRecord>,
     pub(crate) grants: BTreeMap<String, GrantRecord>,

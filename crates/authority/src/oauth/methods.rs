@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long ago the proof may lie on which a change stands.
-const FRESH: Duration = Duration::from_secs(5 * 60);
+pub(super) const FRESH: Duration = Duration::from_secs(5 * 60);
 /// How long a person may take to add an app.
 const ENROL: Duration = Duration::from_secs(15 * 60);
 /// Characters of a name that a person gives to an authenticator.

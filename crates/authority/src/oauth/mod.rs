@@ -31,6 +31,7 @@ mod logout;
 pub(crate) mod memory;
 mod methods;
 mod mint;
+mod own_addresses;
 mod par;
 mod passkeys;
 pub mod ports;
@@ -74,6 +75,10 @@ pub use federation::{
 pub use groups::{PutGroup, RemovedGroup};
 pub use logout::{LogoutCall, LogoutStep};
 pub use methods::{AddTotp, Changed, MethodRefused, NewTotp, OwnMethods};
+pub use own_addresses::{
+    AllowRefused, LIST_ADDRESSES_MOST, OWN_ADDRESSES_MOST, OwnAddress, OwnAddresses, Reach,
+    SELF_SERVICE, SELF_SERVICE_LONGEST, SelfService,
+};
 pub use par::Pushed;
 pub use passkeys::{AddPasskey, PasskeyAsk, ShownPasskey};
 pub use prove::Presented;

@@ -19,6 +19,7 @@ use crate::people::AuthenticatorRecord;
 #[cfg(doc)]
 use crate::people::records::AUTHENTICATORS_MOST;
 use crate::ports::Answer;
+use crate::records::{IpEntry, IpId};
 use base::{Event, UnixMs};
 
 /// The next part of a listing by text id: after which id (empty: from the start), how many rows at most.
@@ -86,6 +87,16 @@ pub trait PeopleStore: Send + Sync {
     fn users(&self, page: TextPage) -> Answer<'_, Vec<UserRecord>>;
     /// Keeps a new session.
     fn create_session(&self, mac: Mac, session: SessionRecord, event: Event) -> Answer<'_, ()>;
+    /// Puts a session into the place of `before`, which the same browser had until now: another secret, other proofs.
+    /// Clients that joined it meanwhile stay, and so do addresses that were let in with it, though no longer than it
+    /// lasts now. `false`, and nothing is written, when it has ended or something else was proved in it meanwhile.
+    /// `events`: the old one is gone, the new one is there.
+    fn renew_session(
+        &self,
+        before: SessionRecord,
+        renewed: (Mac, SessionRecord),
+        events: [Event; 2],
+    ) -> Answer<'_, bool>;
     /// The session with this secret, unless it has expired at `now`.
     fn session(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<SessionRecord>>;
     /// Replaces a session's record (a fresh proof of who it is, a client more); whether there was one with this id
@@ -99,6 +110,44 @@ pub trait PeopleStore: Send + Sync {
     fn consent(&self, user: String, client: String) -> Answer<'_, Option<ConsentRecord>>;
     /// Forgets it, so that the person is asked again; whether there was any.
     fn forget_consent(&self, user: String, client: String, event: Event) -> Answer<'_, bool>;
+}
+
+/// How many entries there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Of one person.
+    pub person: u32,
+    /// Of all people in one list.
+    pub list: u32,
+}
+
+/// What became of an address that a person lets in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PutOwn {
+    /// It is kept, at most until the session's end; the feed row.
+    Kept(IpEntry, i64),
+    /// The session has ended, or the person is not (or not any more) in the group.
+    Gone,
+    /// The person has as many as there may be.
+    TooMany,
+    /// The list has as many as there may be.
+    Full,
+}
+
+/// Keeps the addresses that people let in for themselves. INVARIANT: whatever ends a session, closes its account or takes
+/// the group away ends what was let in with it in the same transaction, with an event and a feed row for each.
+pub trait OwnAddressStore: Send + Sync {
+    /// Keeps an entry with an owner; one of the same list, network and session is replaced and keeps its id.
+    fn put_own_address(&self, entry: IpEntry, room: Room, event: Event) -> Answer<'_, PutOwn>;
+    /// The entries of a person that hold at `now`, by id.
+    fn own_addresses(&self, user: String, now: UnixMs) -> Answer<'_, Vec<IpEntry>>;
+    /// Removes an entry of this person; `None` when they have none with this id.
+    fn remove_own_address(
+        &self,
+        user: String,
+        id: IpId,
+        event: Event,
+    ) -> Answer<'_, Option<(IpEntry, i64)>>;
 }
 
 /// A letter's code that is used.
@@ -446,6 +495,7 @@ pub trait AuthorityStore: Send + Sync {
 pub trait OAuthStore:
     ClientStore
     + PeopleStore
+    + OwnAddressStore
     + LetterStore
     + AuthenticatorStore
     + GrantStore
@@ -457,6 +507,7 @@ pub trait OAuthStore:
 impl<T> OAuthStore for T where
     T: ClientStore
         + PeopleStore
+        + OwnAddressStore
         + LetterStore
         + AuthenticatorStore
         + GrantStore

@@ -291,18 +291,51 @@ impl OAuth {
         old: Option<&SessionText>,
         origin: &Origin,
     ) -> Result<SignedIn, Error> {
+        let text = Purpose::Session.fresh()?;
+        let mac = Purpose::Session.mac(&self.parts.pepper, text.expose());
+        let mut before = self.own_old_session(user, old, origin).await?;
+        let session = loop {
+            let session = self.drafted(user, &proof, before.as_ref(), origin)?;
+            let mut event = self.event(origin, code::LOGIN)?;
+            event.principal = Some(Arc::from(user.id.as_str()));
+            event.credential_id = Some(Arc::from(session.id.as_str()));
+            event.detail = Some(format!("{}: {}", proof.kind.as_str(), session.acr).into());
+            let Some(old) = before.take() else {
+                self.parts.store.create_session(mac, session.clone(), event).await?;
+                break session;
+            };
+            let mut ended = self.event(origin, code::LOGOUT)?;
+            ended.principal = Some(Arc::from(old.user.as_str()));
+            ended.credential_id = Some(Arc::from(old.id.as_str()));
+            ended.detail = Some("replaced by a new sign-in in the same browser".into());
+            let renewed = (mac, session.clone());
+            if self.parts.store.renew_session(old, renewed, [ended, event]).await? {
+                break session;
+            }
+            // It has ended or changed meanwhile: what was proved in it counts for nobody else.
+        };
+        self.still_stands(user, &session, origin).await?;
+        Ok(SignedIn { text, session, browser: None })
+    }
+
+    /// What is to be kept of a session with one proof more; what was proved in the one before still counts, each with its
+    /// time.
+    fn drafted(
+        &self,
+        user: &UserRecord,
+        proof: &Proof,
+        before: Option<&SessionRecord>,
+        origin: &Origin,
+    ) -> Result<SessionRecord, Error> {
         let now = self.parts.clock.now();
-        let before = self.end_old_session(user, old, origin).await?;
-        let proved = proof.kind;
-        let mut proofs = before.as_ref().map(|before| before.proofs.clone()).unwrap_or_default();
+        let mut proofs = before.map(|before| before.proofs.clone()).unwrap_or_default();
         // What was proved longer ago than a session lasts counts no more.
         let longest = self.settings().session;
         proofs.retain(|it| now.since(it.at) < longest);
-        let proofs = level::with(proofs, proof);
+        let proofs = level::with(proofs, proof.clone());
         let reached = level::level(&proofs).unwrap_or(Level::Aal1);
-        let text = Purpose::Session.fresh()?;
-        let session = SessionRecord {
-            id: match &before {
+        Ok(SessionRecord {
+            id: match before {
                 Some(before) => before.id.clone(),
                 None => base62::random(ID_CHARS)?,
             },
@@ -310,21 +343,13 @@ impl OAuth {
             auth_time: level::auth_time(&proofs).unwrap_or(now),
             amr: level::amr(&proofs),
             acr: reached.as_str().to_owned(),
-            created_at: before.as_ref().map_or(now, |before| before.created_at),
+            created_at: before.map_or(now, |before| before.created_at),
             expires_at: level::stands_since(&proofs).unwrap_or(now).plus(longest),
             user_agent: origin.user_agent.chars().take(AGENT_CHARS).collect(),
             client_ip: origin.client_ip,
-            clients: before.map(|before| before.clients).unwrap_or_default(),
+            clients: before.map(|before| before.clients.clone()).unwrap_or_default(),
             proofs,
-        };
-        let mut event = self.event(origin, code::LOGIN)?;
-        event.principal = Some(Arc::from(user.id.as_str()));
-        event.credential_id = Some(Arc::from(session.id.as_str()));
-        event.detail = Some(format!("{}: {}", proved.as_str(), reached.as_str()).into());
-        let mac = Purpose::Session.mac(&self.parts.pepper, text.expose());
-        self.parts.store.create_session(mac, session.clone(), event).await?;
-        self.still_stands(user, &session, origin).await?;
-        Ok(SignedIn { text, session, browser: None })
+        })
     }
 
     /// Ends the session again where the password was changed, or the account closed, while its proof was judged. WHY after
@@ -348,8 +373,8 @@ impl OAuth {
         Err(Error::Busy("the account was changed at this moment"))
     }
 
-    /// Ends the session that the browser had, and gives it back when it was the same person's.
-    async fn end_old_session(
+    /// The session that the browser had, when it was the same person's; another person's ends.
+    async fn own_old_session(
         &self,
         user: &UserRecord,
         old: Option<&SessionText>,
@@ -357,13 +382,12 @@ impl OAuth {
     ) -> Result<Option<SessionRecord>, Error> {
         let Some(old) = old else { return Ok(None) };
         let Some(before) = self.session_record(old).await? else { return Ok(None) };
+        if before.user == user.id {
+            return Ok(Some(before));
+        }
         let mut event = self.event(origin, code::LOGOUT)?;
         event.principal = Some(Arc::from(before.user.as_str()));
         event.credential_id = Some(Arc::from(before.id.as_str()));
-        if before.user == user.id {
-            event.detail = Some("replaced by a new sign-in in the same browser".into());
-            return Ok(self.parts.store.end_session(before.id, event).await?);
-        }
         event.detail = Some("another person signed in with the same browser".into());
         if let Some(ended) = self.parts.store.end_session(before.id, event).await? {
             self.tell_clients(&ended).await?;

@@ -1,6 +1,7 @@
 //! What the configuration says of the authority.
 
 use super::federation::Provider;
+use super::own_addresses::SelfService;
 use super::records::ScopeRecord;
 use crate::factors::passkey::Anchors;
 use crate::people::Policy;
@@ -75,6 +76,8 @@ pub struct Settings {
     pub passkey_makers: Anchors,
     /// Where else people may sign in (`[[provider]]`), in the order of the file.
     pub providers: Vec<Provider>,
+    /// To which address lists people may add themselves, in the order of the file.
+    pub self_service: Vec<SelfService>,
     /// Where the control API is reached, when it has an address of its own: an origin, without slash at the end.
     pub admin_url: Option<String>,
 }
@@ -116,6 +119,7 @@ impl Settings {
             sign_in: Vec::new(),
             passkey_makers: Anchors::default(),
             providers: Vec::new(),
+            self_service: Vec::new(),
             admin_url: None,
         }
     }

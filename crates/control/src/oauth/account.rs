@@ -43,6 +43,7 @@ async fn account(State(issuer): State<Issuer>, visit: Visit) -> Response {
         csrf: issuer.oauth().csrf(text, FORM),
         account: own.user.email,
         said: None,
+        addresses: !issuer.oauth().lists_for(&own.user.roles).is_empty(),
         sessions: own.sessions.iter().map(session_view).collect(),
         clients: own.clients.into_iter().map(app_view).collect(),
     };
@@ -67,7 +68,7 @@ fn session_view(own: &OwnSession) -> SessionView {
 }
 
 /// Day and minute, in UTC.
-fn moment(at: base::UnixMs) -> String {
+pub(super) fn moment(at: base::UnixMs) -> String {
     let text = crate::time::rfc3339(at);
     let (day, time) = text.split_once('T').unwrap_or((&text, ""));
     format!("{day} {} UTC", time.get(..5).unwrap_or_default())

@@ -9,6 +9,7 @@
 //! on to somebody else (RFC 9700 §4.12).
 
 mod account;
+mod addresses;
 mod answer;
 mod details;
 mod device;
@@ -26,6 +27,7 @@ mod userinfo;
 
 pub(crate) use form::Tagged;
 
+use crate::api::Api;
 use authority::oauth::OAuth;
 use axum::Router;
 use base::{Clock, IdError, NodeId, RequestId, RequestIds};
@@ -38,6 +40,8 @@ const SHARD: u8 = 255;
 #[derive(Clone)]
 pub struct Issuer {
     inner: Arc<Inner>,
+    /// What the gate beside it says of addresses, and when it has taken up a change.
+    gate: Option<Api>,
 }
 
 struct Inner {
@@ -65,7 +69,17 @@ impl Issuer {
         node: NodeId,
     ) -> Result<Self, IdError> {
         let ids = Mutex::new(RequestIds::new(node, SHARD)?);
-        Ok(Self { inner: Arc::new(Inner { oauth, brand, clock, ids }) })
+        Ok(Self { inner: Arc::new(Inner { oauth, brand, clock, ids }), gate: None })
+    }
+
+    /// The same, with the gate that stands beside it: its pages say what that one judges.
+    #[must_use]
+    pub fn beside(self, gate: Api) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
+    fn gate(&self) -> Option<&Api> {
+        self.gate.as_ref()
     }
 
     pub(crate) fn next_id(&self) -> RequestId {
@@ -87,6 +101,7 @@ pub(crate) fn routes(issuer: Issuer) -> Router {
     machine::routes()
         .merge(person::routes())
         .merge(account::routes())
+        .merge(addresses::routes())
         .merge(recover::routes())
         .merge(methods::routes())
         .merge(passkey::routes())

@@ -2,6 +2,7 @@
 
 use super::Issuer;
 use super::account::ACCOUNT;
+use super::addresses::ADDRESSES;
 use super::answer::see_other;
 use super::details;
 use super::federation;
@@ -342,7 +343,7 @@ async fn login(State(issuer): State<Issuer>, visit: Visit) -> Response {
 
 /// Pages of ours that may be gone back to after signing in. WHY a list: whatever stands in an address, nobody is led
 /// elsewhere (RFC 9700 §4.11).
-const OWN_PAGES: [&str; 3] = ["/device", ACCOUNT, METHODS];
+const OWN_PAGES: [&str; 4] = ["/device", ACCOUNT, METHODS, ADDRESSES];
 
 /// The page of ours that `next` names, with its query.
 pub(super) fn own_page(next: &str) -> Option<&str> {

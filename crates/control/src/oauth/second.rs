@@ -1,6 +1,7 @@
 //! The second step of signing in, and where a person goes who has proved something.
 
 use super::Issuer;
+use super::addresses::ADDRESSES;
 use super::answer::see_other;
 use super::form::{BROWSER, SESSION};
 use super::passkey;
@@ -196,6 +197,7 @@ pub(super) fn next_of(visit: &Visit) -> String {
             None => path.to_owned(),
         },
         path if path.starts_with(METHODS) => METHODS.to_owned(),
+        path if path.starts_with(ADDRESSES) => ADDRESSES.to_owned(),
         path => path.to_owned(),
     }
 }

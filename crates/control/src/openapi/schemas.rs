@@ -131,7 +131,8 @@ fn rule_schemas() -> Value {
         })),
         "IpEntry": answer(json!({
             "id": text(), "address": text(), "list": text(), "note": maybe("string"),
-            "created_at": moment(), "created_by": text(), "expires_at": moment(),
+            "created_at": moment(), "created_by": text(), "owner": maybe("string"),
+            "expires_at": moment(),
         })),
         "IpEntryList": list("entries", "IpEntry"),
         "IpTest": answer(json!({

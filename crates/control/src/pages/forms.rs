@@ -159,6 +159,8 @@ pub(crate) struct Account {
     pub(crate) brand: String,
     pub(crate) csrf: String,
     pub(crate) account: String,
+    /// Whether there is a list to which the person may add the address that they come from.
+    pub(crate) addresses: bool,
     pub(crate) said: Option<String>,
     pub(crate) sessions: Vec<SessionView>,
     pub(crate) clients: Vec<AppView>,

@@ -3,6 +3,7 @@
 //! Invariants: no page needs a script; none loads anything from elsewhere or can be framed; what is shown was
 //! escaped.
 
+pub(crate) mod addresses;
 pub(crate) mod forms;
 mod root;
 

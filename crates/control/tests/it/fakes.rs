@@ -147,6 +147,7 @@ impl Admin for FakeAdmin {
             self.heard(by);
             let mut ips = self.ips.lock().unwrap();
             let view = IpEntryView {
+                owner: None,
                 id: format!("entry{:07}", ips.len()),
                 address: ask.address,
                 list: ask.list,

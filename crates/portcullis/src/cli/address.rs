@@ -6,12 +6,13 @@ use super::gate::{Gate, escape, target};
 use super::print::{Printer, show};
 use serde_json::{Value, json};
 
-const COLUMNS: [(&str, &str); 6] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("ID", "id"),
     ("ADDRESS", "address"),
     ("LIST", "list"),
     ("UNTIL", "expires_at"),
     ("BY", "created_by"),
+    ("OWNER", "owner"),
     ("NOTE", "note"),
 ];
 

@@ -2,7 +2,9 @@
 
 use super::problem::ProblemCode;
 use super::reader::{Field, Named, Reader, Section};
+use super::self_service;
 use access::iplist::{Entry as IpEntry, LIST_ENTRIES};
+use authority::oauth::SelfService;
 
 /// Names of one file that are resolved again and again.
 const NAMES: usize = 256;
@@ -16,6 +18,8 @@ pub struct IpList {
     pub allow: Option<Vec<IpEntry>>,
     /// `deny`: wins over `allow`. At least one of the two is present.
     pub deny: Option<Vec<IpEntry>>,
+    /// Who may add their own address. Nobody, where it is absent.
+    pub self_service: Option<SelfService>,
 }
 
 /// Reads every `[[ip_list]]`.
@@ -28,6 +32,11 @@ pub(super) fn read_ip_lists(reader: &mut Reader<'_>, root: &mut Section<'_>) -> 
             section.read(reader, "allow", |reader, field| read_entries(reader, field, &mut names));
         let deny =
             section.read(reader, "deny", |reader, field| read_entries(reader, field, &mut names));
+        let own = section.field("self_service");
+        let self_service = own.as_ref().and_then(|field| self_service::read(reader, field, &name));
+        if let Some(field) = &own {
+            self_service::lint(reader, section.has("deny") && !section.has("allow"), &field.at);
+        }
         let at = section.at.clone();
         let declared = section.has("allow") || section.has("deny");
         section.finish(reader);
@@ -41,7 +50,7 @@ pub(super) fn read_ip_lists(reader: &mut Reader<'_>, root: &mut Section<'_>) -> 
             let message = format!("more than {LIST_ENTRIES} entries");
             reader.problem(ProblemCode::Value, &at, message);
         }
-        lists.push(IpList { name, allow, deny });
+        lists.push(IpList { name, allow, deny, self_service });
     }
     lists
 }

@@ -22,6 +22,7 @@ mod reader;
 mod route;
 mod rule;
 mod secret;
+mod self_service;
 mod server;
 mod sign_in;
 mod syntax;

@@ -114,6 +114,11 @@ fn agree(reader: &mut Reader<'_>, (one, other): (&Policy, &Policy), at: &At) {
     }
 }
 
+/// Reads groups, at least one.
+pub(super) fn read_groups(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
+    names(reader, field, group)
+}
+
 fn names(
     reader: &mut Reader<'_>,
     field: &Field<'_>,

@@ -10,6 +10,7 @@ use access::iplist::{IpList, IpListBuilder, Side};
 use access::issuer::{Issuer, IssuerSettings, KeySource};
 use access::policy::{self, ApiKeyRule, ClaimRule, Expr, JwtRule, Policy, Route};
 use access::table::{RouteMatch, RouteTable};
+use authority::oauth::SelfService;
 use authority::oauth::settings::Resource;
 use gateway::{
     Act, CorsSettings, HeaderRules, HealthSettings, HostHeader, ListenerSettings, Metrics, Proxies,
@@ -24,6 +25,7 @@ use std::sync::Arc;
 pub(super) struct Compiled {
     pub(super) policy: Policy<Act>,
     pub(super) lists: Vec<(Arc<str>, IpList)>,
+    pub(super) self_service: Vec<SelfService>,
     pub(super) listeners: Vec<ListenerSettings>,
 }
 
@@ -67,6 +69,7 @@ pub(super) fn compile(
     Ok(Compiled {
         policy: Policy { issuers, routes, table, resources: resources::protected(config) },
         lists,
+        self_service: config.ip_lists.iter().filter_map(|it| it.self_service.clone()).collect(),
         listeners,
     })
 }

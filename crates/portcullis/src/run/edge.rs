@@ -83,7 +83,8 @@ impl Ports {
     ) -> Result<Vec<JoinHandle<()>>, Failure> {
         let name = config.authority.name.clone();
         let (oauth, clock) = (running.oauth.clone(), running.clock.clone());
-        let issuer = Issuer::new(oauth, name, clock, running.node).map_err(text)?;
+        let issuer =
+            Issuer::new(oauth, name, clock, running.node).map_err(text)?.beside(api.clone());
         let (control, admin) = self.urls(config.server.tls.is_some())?;
         let front = |names: Names, surface: Surface, secure: bool| Front {
             secure,

@@ -56,6 +56,8 @@ pub(super) fn settings(config: &Config) -> Settings {
     // None could not be read: the configuration has tried them.
     settings.passkey_makers = Anchors::new(&said.passkey_makers).unwrap_or_default();
     settings.resources = compile::resources(config);
+    settings.self_service =
+        config.ip_lists.iter().filter_map(|it| it.self_service.clone()).collect();
     settings.admin_url = config.server.admin_url.as_ref().map(|it| it.as_str().to_owned());
     settings.scope_words = said
         .scopes

@@ -192,7 +192,7 @@ fn try_reload(
     running.issuers.configure(&next.issuers);
     running.oauth.configure(own::settings(&next));
     running.oauth.declare(clients).map_err(|error| error.to_string())?;
-    running.state.configure(compiled.policy, compiled.lists);
+    running.state.configure(compiled.policy, compiled.lists, compiled.self_service);
     own::hand_over_keys(&running.oauth, &running.state);
     if let Some(log) = log {
         running.gate.replace_log(log);

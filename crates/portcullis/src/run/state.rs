@@ -2,11 +2,12 @@
 //! immutable snapshots.
 
 use super::compile::Compiled;
-use access::iplist::{IpList, Origin, OverlayEntry, Side};
+use access::iplist::{IpList, OVERLAY_ENTRIES, Origin, OverlayEntry, Side};
 use access::live::{Block, BlockKind, Blocks, Keys, StoredKey};
 use access::policy::Policy;
 use access::revoked::{Revocations, Revoked, RevokedKind};
 use access::snapshot::{NamedList, Snapshot, Snapshots};
+use authority::oauth::SelfService;
 use authority::oauth::records::{Revocation, RevocationKind};
 use authority::{Change, IpEntry, KeyRecord, ShortId, SnapshotSink};
 use base::UnixMs;
@@ -28,6 +29,7 @@ struct Tables {
     ips: HashMap<ShortId, IpEntry>,
     names: HashMap<Box<str>, Vec<IpAddr>>,
     lists: Vec<(Arc<str>, IpList)>,
+    self_service: Vec<SelfService>,
 }
 
 /// Collects what the store loads.
@@ -120,6 +122,7 @@ impl State {
             ips: loaded.ips,
             names: HashMap::new(),
             lists: compiled.lists,
+            self_service: compiled.self_service,
         };
         let snapshot = Snapshot {
             version: 0,
@@ -159,9 +162,14 @@ impl State {
     }
 
     /// Puts a new configuration in force.
-    pub(super) fn configure(&self, policy: Policy<Act>, lists: Vec<(Arc<str>, IpList)>) {
+    pub(super) fn configure(
+        &self,
+        policy: Policy<Act>,
+        lists: Vec<(Arc<str>, IpList)>,
+        self_service: Vec<SelfService>,
+    ) {
         let mut tables = self.lock();
-        tables.lists = lists;
+        (tables.lists, tables.self_service) = (lists, self_service);
         let lists = tables.gate_lists();
         self.snapshots.update(|next| {
             next.policy = Arc::new(policy);
@@ -283,9 +291,23 @@ impl State {
     }
 }
 
+fn runtime(entry: &IpEntry, expires: UnixMs) -> OverlayEntry {
+    let origin = Origin::Runtime { id: entry.id.as_str().into(), expires };
+    OverlayEntry { side: Side::Allow, net: entry.net, origin }
+}
+
 impl Tables {
     fn gate_blocks(&self) -> Blocks {
         self.blocks.values().map(block).collect()
+    }
+
+    /// Until when an entry holds that a person made; `None` where the file does not let such people (any more). What the
+    /// file takes back counts at once.
+    fn own_end(&self, entry: &IpEntry) -> Option<UnixMs> {
+        let owner = entry.owner.as_ref()?;
+        let may = self.self_service.iter().find(|it| it.list == entry.list)?;
+        let admits = may.groups.contains(&owner.group);
+        admits.then(|| entry.expires_at.min(entry.created_at.plus(may.longest)))
     }
 
     fn gate_lists(&self) -> Arc<[NamedList]> {
@@ -299,15 +321,14 @@ impl Tables {
                         overlay.push(OverlayEntry { side, net: (*ip).into(), origin });
                     }
                 }
-                let entries = self.ips.values().filter(|entry| *entry.list == **name);
-                overlay.extend(entries.map(|entry| OverlayEntry {
-                    side: Side::Allow,
-                    net: entry.net,
-                    origin: Origin::Runtime {
-                        id: entry.id.as_str().into(),
-                        expires: entry.expires_at,
-                    },
-                }));
+                let of_list = self.ips.values().filter(|entry| *entry.list == **name);
+                let (own, entries): (Vec<_>, Vec<_>) =
+                    of_list.partition(|entry| entry.owner.is_some());
+                overlay.extend(entries.into_iter().map(|it| runtime(it, it.expires_at)));
+                // INVARIANT: what people let in never crowds out names or what an administrator let in.
+                let room = OVERLAY_ENTRIES.saturating_sub(overlay.len());
+                let own = own.into_iter().filter_map(|it| Some(runtime(it, self.own_end(it)?)));
+                overlay.extend(own.take(room));
                 // Where there are too many, the file's own entries stand; the excess lets nobody in.
                 let list = list.with_overlay(overlay).unwrap_or_else(|error| {
                     tracing::error!(%error, list = %name, "entries are left out");

@@ -35,7 +35,7 @@ fn findings(browser: &WebDriver) -> Vec<String> {
 
 #[test]
 fn wcag_2_2_axe_finds_nothing_on_any_page_light_or_dark() {
-    let stage = Stage::start();
+    let stage = Stage::start_with(crate::addresses::LISTS);
     let browser = WebDriver::start();
     let mut seen = 0;
     tour::take(&stage, &browser, |sight: &Sight| {
@@ -92,7 +92,7 @@ fn too_small(browser: &WebDriver) -> Vec<String> {
 
 #[test]
 fn wcag_1_4_10_nothing_stands_out_at_360_or_320_pixels() {
-    let stage = Stage::start();
+    let stage = Stage::start_with(crate::addresses::LISTS);
     let browser = WebDriver::start();
     tour::take(&stage, &browser, |sight: &Sight| {
         for (width, height) in [(1280, 800), (360, 740), (320, 640)] {

@@ -60,6 +60,7 @@ pub(crate) fn take(stage: &Stage, browser: &WebDriver, mut look: impl FnMut(&Sig
     at("stays-signed-in", "You stay signed in", NONE);
     strangers(stage, browser, &mut at);
     second_steps(stage, browser, &mut at);
+    crate::addresses::tour(stage, browser, &mut at);
 }
 
 /// Two factors: adding one, and being asked for it.
@@ -95,7 +96,7 @@ fn second_steps(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
     at("second-step-recovery", "One more step", PHONE);
 }
 
-type Look<'a> = dyn FnMut(&'static str, &str, &'static [u32]) + 'a;
+pub(crate) type Look<'a> = dyn FnMut(&'static str, &str, &'static [u32]) + 'a;
 
 fn set_up(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
     let link = stage.invite("ada@example.com");

@@ -1,5 +1,6 @@
 //! People's authenticators.
 
+use super::own_addresses::{self, Which};
 use super::people::{self, replaced};
 use super::{from_doc, none, searchable, to_doc};
 use crate::conn::{Conn, args};
@@ -7,6 +8,7 @@ use crate::dialect::{Both, locking};
 use crate::feed::Subject;
 use crate::open::Store;
 use crate::outbox::put_event;
+use crate::rows::corrupt;
 use authority::oauth::ports::AuthenticatorStore;
 use authority::oauth::records::{Revocation, UserRecord};
 use authority::people::AuthenticatorRecord;
@@ -49,7 +51,7 @@ impl AuthenticatorStore for Store {
                 let handle = record.handle.clone();
                 conn.execute(INSERT, args![record.id.as_str(), user, handle, to_doc(&record)?])
                     .await?;
-                end_others(conn, user, keep).await?;
+                end_others(conn, user, (keep, event.as_ref())).await?;
                 put(conn, event).await
             })
         }))
@@ -108,7 +110,7 @@ impl AuthenticatorStore for Store {
                 }
                 alive(conn, &before.user, keep.as_deref()).await?;
                 conn.execute(REMOVE, args![before.id.as_str()]).await?;
-                end_others(conn, &before.user, keep).await?;
+                end_others(conn, &before.user, (keep, event.as_ref())).await?;
                 put(conn, event).await?;
                 Ok(true)
             })
@@ -168,11 +170,18 @@ async fn alive(conn: &mut Conn, user: &str, keep: Option<&str>) -> Result<(), Po
     found.ok_or(PortError::Conflict)
 }
 
-async fn end_others(conn: &mut Conn, user: &str, keep: Option<String>) -> Result<(), PortError> {
-    if let Some(keep) = keep {
-        conn.execute(END_OTHERS, args![user, keep]).await?;
+async fn end_others(
+    conn: &mut Conn,
+    user: &str,
+    (keep, cause): (Option<String>, Option<&Event>),
+) -> Result<(), PortError> {
+    let Some(keep) = keep else { return Ok(()) };
+    conn.execute(END_OTHERS, args![user, keep.as_str()]).await?;
+    match cause {
+        Some(cause) => own_addresses::end(conn, Which::Others(user, &keep), cause).await,
+        // INVARIANT: no session ends without a record.
+        None => Err(corrupt("sessions would end without a record")),
     }
-    Ok(())
 }
 
 async fn put(conn: &mut Conn, event: Option<Event>) -> Result<(), PortError> {

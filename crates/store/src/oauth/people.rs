@@ -1,6 +1,7 @@
 //! People, their sessions, and what they agreed to.
 
 use super::clients::page_args;
+use super::own_addresses::{self, Which};
 use super::{ROWS, from_doc, none, revocations, searchable, to_doc};
 use crate::conn::{Conn, args};
 use crate::dialect::{Both, locking};
@@ -24,6 +25,8 @@ const INSERT_SESSION: &str =
 const SESSION: &str = "SELECT doc FROM sessions WHERE mac = $1 AND expires_at > $2";
 const SESSION_TO_REPLACE: Both = locking!("s", "SELECT s.doc FROM sessions s WHERE s.mac = $1");
 const REPLACE_SESSION: &str = "UPDATE sessions SET expires_at = $2, doc = $3 WHERE mac = $1";
+const SESSION_TO_RENEW: Both = locking!("s", "SELECT s.doc FROM sessions s WHERE s.id = $1");
+const RENEW_SESSION: &str = "UPDATE sessions SET mac = $2, expires_at = $3, doc = $4 WHERE id = $1";
 const END_SESSION: &str = "DELETE FROM sessions WHERE id = $1 RETURNING doc";
 const SESSIONS: &str =
     "SELECT doc FROM sessions WHERE user_id = $1 AND expires_at > $2 ORDER BY id LIMIT $3";
@@ -47,8 +50,16 @@ pub(super) async fn replaced(
     conn.execute(REPLACE, args).await?;
     put_event(conn, event).await?;
     let seq = Subject::User(&after.id).announce(conn, event.time).await?;
-    let Some(revoke) = revoke else { return Ok(Some(seq)) };
+    let Some(revoke) = revoke else {
+        if after.disabled_at.is_some() {
+            own_addresses::end(conn, Which::Person(&after.id), event).await?;
+        } else if after.roles != before.roles {
+            own_addresses::end(conn, Which::Lost(&after.id, &after.roles), event).await?;
+        }
+        return Ok(Some(seq));
+    };
     conn.execute(END_SESSIONS, args![after.id.as_str()]).await?;
+    own_addresses::end(conn, Which::Person(&after.id), event).await?;
     // After the other row: who has seen this one has seen both.
     revocations::put(conn, revoke, event.time).await.map(Some)
 }
@@ -109,6 +120,15 @@ impl PeopleStore for Store {
         }))
     }
 
+    fn renew_session(
+        &self,
+        before: SessionRecord,
+        renewed: (Mac, SessionRecord),
+        events: [Event; 2],
+    ) -> Answer<'_, bool> {
+        self.write(Box::new(move |conn| Box::pin(renew(conn, before, renewed, events))))
+    }
+
     fn session(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<SessionRecord>> {
         self.read(Box::new(move |conn| {
             let args = args![mac.as_slice(), now.0];
@@ -142,9 +162,10 @@ impl PeopleStore for Store {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
                 let ended = conn.optional(END_SESSION, args![id], |row| from_doc(row.text(0)?));
-                let ended = ended.await?;
-                if ended.is_some() {
+                let ended: Option<SessionRecord> = ended.await?;
+                if let Some(ended) = &ended {
                     put_event(conn, &event).await?;
+                    own_addresses::end(conn, Which::Session(&ended.id), &event).await?;
                 }
                 Ok(ended)
             })
@@ -182,6 +203,33 @@ impl PeopleStore for Store {
             })
         }))
     }
+}
+
+async fn renew(
+    conn: &mut Conn,
+    before: SessionRecord,
+    (mac, mut session): (Mac, SessionRecord),
+    events: [Event; 2],
+) -> Result<bool, PortError> {
+    let lock = conn.dialect().words(SESSION_TO_RENEW);
+    let found = conn.first(lock, args![before.id.as_str()], |row| from_doc(row.text(0)?));
+    let Some::<SessionRecord>(there) = found.await? else { return Ok(false) };
+    let same = there.user == before.user && there.proofs == before.proofs;
+    if !same || session.id != there.id || session.user != there.user {
+        return Ok(false);
+    }
+    // A client that has joined since the caller looked must hear of the logout too.
+    let joined = there.clients.into_iter().filter(|it| !session.clients.contains(it));
+    let joined: Vec<_> = joined.collect();
+    session.clients.extend(joined);
+    let end = session.expires_at;
+    let args = args![session.id.as_str(), mac.as_slice(), end.0, to_doc(&session)?];
+    conn.execute(RENEW_SESSION, args).await?;
+    for event in &events {
+        put_event(conn, event).await?;
+        own_addresses::cap(conn, (&session.id, end), event.time).await?;
+    }
+    Ok(true)
 }
 
 /// The person whom a text names.

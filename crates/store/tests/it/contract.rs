@@ -157,6 +157,7 @@ async fn a_block_is_replaced_and_keeps_its_id(rig: Rig) {
 
 async fn address_entries_are_replaced_listed_and_removed(rig: Rig) {
     let entry = |list: &str, net: &str, end: i64| IpEntry {
+        owner: None,
         id: IpId::random().unwrap(),
         list: list.to_owned(),
         net: net.parse().unwrap(),

@@ -111,6 +111,25 @@ impl Texts for English {
         }
     }
 
+    fn address_allowed(&self, name: &str, (list, until): (&str, UnixMs), seen: &Seen<'_>) -> Body {
+        let list = match chosen(list) {
+            none if none.is_empty() => String::new(),
+            list => format!(" to “{list}”"),
+        };
+        Body {
+            subject: format!("Your network address was let in at {name}"),
+            blocks: vec![
+                text(format!(
+                    "With your account, the network address below was let in{list} until {}, or until you sign out.",
+                    moment(until)
+                )),
+                facts(seen),
+                text("If this was you, all is well.".to_owned()),
+                not_you(name),
+            ],
+        }
+    }
+
     fn foot(&self, name: &str, url: &str) -> String {
         format!("{name} sent this because it concerns your account at {url}.")
     }

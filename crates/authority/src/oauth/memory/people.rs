@@ -124,6 +124,26 @@ impl PeopleStore for Memory {
         done(())
     }
 
+    fn renew_session(
+        &self,
+        before: SessionRecord,
+        (mac, session): (Mac, SessionRecord),
+        events: [Event; 2],
+    ) -> Answer<'_, bool> {
+        let mut state = self.state();
+        let old = state.sessions.iter().find(|(_, it)| it.id == before.id);
+        let same = |it: &SessionRecord| it.user == before.user && it.proofs == before.proofs;
+        let Some(old) = old.filter(|(_, it)| same(it)).map(|(mac, _)| *mac) else {
+            return done(false);
+        };
+        state.sessions.remove(&old);
+        state.sessions.insert(mac, session);
+        for event in events {
+            state.note(event);
+        }
+        done(true)
+    }
+
     fn session(&self, mac: Mac, now: UnixMs) -> Answer<'_, Option<SessionRecord>> {
         done(self.state().sessions.get(&mac).filter(|it| now < it.expires_at).cloned())
     }

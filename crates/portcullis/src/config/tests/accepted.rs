@@ -213,6 +213,23 @@ fn an_empty_allow_is_not_an_absent_one() {
 }
 
 #[test]
+fn a_list_that_people_add_themselves_to() {
+    let said = |text: &str| {
+        let config = sound(&with("ip_list", text));
+        config.ip_lists[0].self_service.clone()
+    };
+    assert_eq!(said(""), None, "nobody may, where nothing is said");
+    let least = said("self_service = { groups = [\"ops\"] }").unwrap();
+    assert_eq!((least.longest, least.private), (Duration::from_secs(8 * 3600), false));
+    let most =
+        "self_service = { groups = [\"ops\", \"dev\", \"ops\"], for = \"24h\", private = true }";
+    let most = said(most).unwrap();
+    assert_eq!((most.longest, most.private), (Duration::from_secs(24 * 3600), true));
+    assert_eq!(most.groups, ["dev", "ops"]);
+    assert_eq!(most.list, sound(BASE).ip_lists[0].name);
+}
+
+#[test]
 fn two_readings_of_a_file_are_equal() {
     assert_eq!(sound(BASE), sound(BASE));
     assert_ne!(sound(BASE), sound(&with("route", "timeout = \"5s\"")));

@@ -356,6 +356,24 @@ fn addresses() {
     }
     let report = report(&BASE.replace(allow, "allow = [\"192.0.2.7/24\"]"));
     assert!(report.problems[0].message.contains("192.0.2.0/24"));
+    for (text, code, path) in [
+        ("{}", "missing", ""),
+        ("{ groups = [] }", "value", ".groups"),
+        ("{ groups = [\"a b\"] }", "value", ".groups[0]"),
+        ("{ groups = \"ops\" }", "type", ".groups"),
+        ("{ groups = [\"ops\"], for = \"25h\" }", "value", ".for"),
+        ("{ groups = [\"ops\"], for = \"5s\" }", "value", ".for"),
+        ("{ groups = [\"ops\"], for = 8 }", "type", ".for"),
+        ("{ groups = [\"ops\"], private = 1 }", "type", ".private"),
+        ("{ groups = [\"ops\"], max = \"8h\" }", "unknown_key", ".max"),
+        ("true", "type", ""),
+    ] {
+        let path = format!("ip_list[0].self_service{path}");
+        check(&with("ip_list", &format!("self_service = {text}")), code, &path);
+    }
+    // A list that is open to everybody but the denied needs nobody to be added.
+    let open = "deny = []\nself_service = { groups = [\"ops\"] }";
+    check(&BASE.replace(allow, open), "conflict", "ip_list[0].self_service");
     check(&BASE.replace(allow, ""), "missing", "ip_list[0]");
     check(&BASE.replace(allow, "deny = []\nalow = []"), "unknown_key", "ip_list[0].alow");
 }

@@ -142,7 +142,7 @@ async fn a_name_that_comes_back_is_asked_for_before_it_counts() {
     for (text, holds) in [(without, false), (with_name, false)] {
         let config = Config::read(&text, Path::new("/"), &Nothing).config.unwrap();
         let compiled = compile::compile(&config, None, &gateway::Metrics::new()).unwrap();
-        stage.names.state.configure(compiled.policy, compiled.lists);
+        stage.names.state.configure(compiled.policy, compiled.lists, compiled.self_service);
         stage.is_silent();
         stage.after(1).await;
         assert_eq!(stage.holds("192.0.2.7"), holds);

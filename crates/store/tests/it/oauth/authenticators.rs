@@ -83,7 +83,7 @@ fn codes_of(user: &str) -> AuthenticatorRecord {
     }
 }
 
-fn app(user: &str) -> AuthenticatorRecord {
+pub(super) fn app(user: &str) -> AuthenticatorRecord {
     let data = AuthenticatorData::Totp {
         sealed: "00ff".to_owned(),
         algorithm: "SHA1".to_owned(),
@@ -93,7 +93,7 @@ fn app(user: &str) -> AuthenticatorRecord {
     AuthenticatorRecord { id: id(), handle: None, data, ..codes_of(user) }
 }
 
-async fn session(store: &Store, user: &str) -> SessionRecord {
+pub(super) async fn session(store: &Store, user: &str) -> SessionRecord {
     let session = SessionRecord {
         id: id(),
         user: user.to_owned(),

@@ -9,6 +9,7 @@ mod gate;
 mod letters;
 mod measure;
 mod model;
+mod own_addresses;
 mod people;
 mod refresh;
 mod rules;
