@@ -124,6 +124,7 @@ impl Dialect {
                 ("people", include_str!("../migrations/sqlite/0003_people.sql")),
                 ("directory", include_str!("../migrations/sqlite/0004_directory.sql")),
                 ("own_addresses", include_str!("../migrations/sqlite/0005_own_addresses.sql")),
+                ("declared", include_str!("../migrations/sqlite/0006_declared.sql")),
             ],
             Self::Postgres => &[
                 ("first", include_str!("../migrations/postgres/0001_first.sql")),
@@ -131,6 +132,7 @@ impl Dialect {
                 ("people", include_str!("../migrations/postgres/0003_people.sql")),
                 ("directory", include_str!("../migrations/postgres/0004_directory.sql")),
                 ("own_addresses", include_str!("../migrations/postgres/0005_own_addresses.sql")),
+                ("declared", include_str!("../migrations/postgres/0006_declared.sql")),
             ],
         }
     }

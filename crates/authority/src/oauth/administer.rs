@@ -90,6 +90,9 @@ impl OAuth {
             let sessions = self.sessions_of(id).await?;
             let mut after = before.clone();
             more(&mut after);
+            if let Err(refusal) = super::users::may_change(&before, &after) {
+                return self.act_refused(actor, what, Some(id), refusal).await;
+            }
             // WHY the password too: who knows it would add a second factor of their own.
             after.password = None;
             after.password_beside = false;

@@ -243,6 +243,7 @@ impl World {
             updated_at: self.now(),
             disabled_at: None,
             directory: super::records::InDirectory::default(),
+            declared: None,
         };
         self.store.create_user(user, self.event()).await.unwrap();
     }

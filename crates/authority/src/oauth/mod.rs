@@ -16,6 +16,7 @@ mod authorize;
 mod browsers;
 mod client_auth;
 pub mod clients;
+mod declared;
 mod describe;
 mod described;
 mod device_page;
@@ -65,6 +66,7 @@ pub use authorize::{
     LoginReason, LoginView, Step,
 };
 pub use client_auth::ClientCall;
+pub use declared::DeclaredPerson;
 pub use described::DescribedScope;
 pub use device_page::{
     DEVICE_PAGE, DeviceAnswer, DeviceDecision, DeviceMore, DeviceStep, DeviceView,

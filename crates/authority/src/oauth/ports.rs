@@ -83,6 +83,10 @@ pub trait PeopleStore: Send + Sync {
     fn user(&self, id: String) -> Answer<'_, Option<UserRecord>>;
     /// The account with this e-mail, lower case.
     fn user_by_email(&self, email: String) -> Answer<'_, Option<UserRecord>>;
+    /// The accounts that a directory calls so, by id, at most [`crate::PAGE_ROWS`].
+    fn users_by_external_id(&self, external: String) -> Answer<'_, Vec<UserRecord>>;
+    /// The accounts that stand in the configuration file, by id.
+    fn declared_users(&self, page: TextPage) -> Answer<'_, Vec<UserRecord>>;
     /// Accounts by id.
     fn users(&self, page: TextPage) -> Answer<'_, Vec<UserRecord>>;
     /// Keeps a new session.

@@ -160,6 +160,18 @@ pub struct UserRecord {
     /// What a directory elsewhere (SCIM) keeps with it.
     #[serde(default)]
     pub directory: InDirectory,
+    /// That it stands in the configuration file; read-only elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<InFile>,
+}
+
+/// What is kept of an account's place in the configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InFile {
+    /// SHA-256 of the password's hash that stood there last, hexadecimal: another one there replaces the password, the
+    /// same one leaves what the person has chosen since.
+    pub hash: Option<String>,
 }
 
 /// What a directory elsewhere keeps with an account (RFC 7643).

@@ -31,6 +31,10 @@ const EMAIL_BYTES: usize = 254;
 pub(super) const ROLES: usize = 50;
 /// How often a change is tried again that another one came before.
 const TRIES: usize = 3;
+/// What is said of an account that the file declares.
+pub(super) const READ_ONLY: &str =
+    "stands in the configuration file; change it there (`portcullis block subject` shuts it out at once)";
+
 /// What a new account shall be.
 #[derive(Debug, Clone)]
 pub struct CreateUser {
@@ -105,6 +109,7 @@ impl OAuth {
             updated_at: now,
             disabled_at: None,
             directory: InDirectory::default(),
+            declared: None,
         })
     }
 
@@ -242,7 +247,7 @@ impl OAuth {
                 return self.act_refused(actor, code::USER_CHANGED, Some(id), missing(id)).await;
             };
             let mut after = before.clone();
-            if let Err(refusal) = change(&mut after) {
+            if let Err(refusal) = change(&mut after).and_then(|()| may_change(&before, &after)) {
                 return self.act_refused(actor, code::USER_CHANGED, Some(id), refusal).await;
             }
             after.updated_at = self.parts.clock.now();
@@ -266,6 +271,22 @@ impl OAuth {
             not_before: now,
             until: now.plus(ACCESS_TOKEN_LONGEST).plus(CLOCK_SKEW),
         }
+    }
+}
+
+/// What the configuration file says of an account is changed there only. Passwords and factors are the person's own.
+pub(super) fn may_change(before: &UserRecord, after: &UserRecord) -> Result<(), Error> {
+    let own = UserRecord {
+        password: after.password.clone(),
+        password_beside: after.password_beside,
+        setup: after.setup.clone(),
+        email_verified: after.email_verified,
+        updated_at: after.updated_at,
+        ..before.clone()
+    };
+    match before.declared.is_none() || own == *after {
+        true => Ok(()),
+        false => Err(Error::invalid("user", READ_ONLY)),
     }
 }
 

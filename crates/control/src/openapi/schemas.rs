@@ -239,6 +239,7 @@ fn user_schemas() -> Value {
         "User": answer(json!({
             "id": text(), "email": text(), "email_verified": { "type": "boolean" },
             "name": maybe("string"), "roles": texts(), "has_password": { "type": "boolean" },
+            "origin": word(&["file", "admin"]),
             "created_at": moment(), "created_by": text(), "disabled_at": maybe_moment(),
         })),
         "NewGroup": object(&["name"], json!({

@@ -105,6 +105,7 @@ pub(super) fn view(user: &UserRecord) -> Value {
         "email_verified": user.email_verified,
         "name": user.name,
         "roles": user.roles,
+        "origin": if user.declared.is_some() { "file" } else { "admin" },
         "has_password": user.password.is_some(),
         "created_at": rfc3339(user.created_at),
         "created_by": user.created_by,

@@ -32,6 +32,7 @@ mod text;
 mod typed;
 mod upstream;
 mod url;
+mod user;
 mod value;
 
 pub use ::authority::people::Policy as SignIn;
@@ -82,6 +83,8 @@ pub struct Config {
     pub authority: Authority,
     /// `[[client]]`.
     pub clients: Vec<Client>,
+    /// `[[user]]`.
+    pub users: Vec<::authority::oauth::DeclaredPerson>,
     /// `[[sign_in]]`: how people must sign in.
     pub sign_in: Vec<SignIn>,
     /// `[[provider]]`: where else people may sign in.
@@ -165,6 +168,7 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
     let log = server::read_log(reader, &mut root);
     let authority = authority::read_authority(reader, &mut root);
     let clients = authority::read_clients(reader, &mut root);
+    let users = user::read_users(reader, &mut root);
     let sign_in = sign_in::read_sign_in(reader, &mut root);
     let mail = mail::read_mail(reader, &mut root);
     let providers = provider::read_providers(reader, &mut root);
@@ -187,7 +191,6 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
             ("policy", "policies are not judged"),
             ("alert", "there are no alert rules"),
             ("sink", "records stay in the ledger"),
-            ("user", "there are no accounts"),
         ],
     );
     root.finish(reader);
@@ -196,6 +199,7 @@ fn read_sections(reader: &mut Reader<'_>, mut root: Section<'_>, builtin: bool) 
         log,
         authority,
         clients,
+        users,
         sign_in,
         mail,
         providers,

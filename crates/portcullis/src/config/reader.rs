@@ -58,6 +58,7 @@ pub(super) enum Named {
     Client,
     Provider,
     SignIn,
+    User,
 }
 
 impl Named {
@@ -72,6 +73,7 @@ impl Named {
             Self::Client => "client",
             Self::Provider => "provider",
             Self::SignIn => "sign_in",
+            Self::User => "user",
         }
     }
 }

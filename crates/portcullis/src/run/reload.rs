@@ -104,6 +104,8 @@ pub(super) async fn until_stopped(
     mut signals: Signals,
 ) {
     let mut ticks = tokio::time::interval(LOOK);
+    // What the file said last and the store does not say yet.
+    let mut behind = false;
     loop {
         let asked = tokio::select! {
             () = next(&mut signals.term) => return,
@@ -117,7 +119,10 @@ pub(super) async fn until_stopped(
         {
             config = next;
             watched.keep(&config);
+            behind = true;
         }
+        // INVARIANT: who was taken out of the file is ended however often the store fails meanwhile.
+        behind = behind && !declared(running, &config).await;
     }
 }
 
@@ -199,6 +204,20 @@ fn try_reload(
     }
     running.door.send_replace(door);
     Ok(next)
+}
+
+/// Makes the store say what the file says of clients and people; whether that is done.
+async fn declared(running: &Running, config: &Config) -> bool {
+    let clients = running.oauth.end_vanished_clients().await;
+    // Neither waits for the other.
+    let people = running.oauth.declare_people(&config.users).await;
+    match clients.and(people) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, "the store does not say yet what the file says; it is tried again");
+            false
+        }
+    }
 }
 
 /// What cannot change while the gate runs.

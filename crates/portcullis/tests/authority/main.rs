@@ -9,6 +9,7 @@
 mod backchannel;
 mod code;
 mod crash;
+mod declared;
 mod fapi;
 mod federation;
 mod machines;

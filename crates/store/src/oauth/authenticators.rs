@@ -65,8 +65,7 @@ impl AuthenticatorStore for Store {
     ) -> Answer<'_, i64> {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
-                let args = args![user.id.as_str(), user.email.as_str(), to_doc(&user)?];
-                conn.execute(people::INSERT, args).await?;
+                people::insert(conn, &user).await?;
                 for record in &owned {
                     let (id, handle) = (record.id.as_str(), record.handle.clone());
                     let args = args![id, user.id.as_str(), handle, to_doc(record)?];

@@ -3,7 +3,7 @@
 use super::clients::page_args;
 use super::own_addresses::{self, Which};
 use super::{ROWS, from_doc, none, revocations, searchable, to_doc};
-use crate::conn::{Conn, args};
+use crate::conn::{Arg, Conn, args};
 use crate::dialect::{Both, locking};
 use crate::feed::Subject;
 use crate::open::Store;
@@ -13,12 +13,17 @@ use authority::oauth::records::{ConsentRecord, Mac, Revocation, SessionRecord, U
 use authority::{Answer, PortError};
 use base::{Event, UnixMs};
 
-pub(super) const INSERT: &str = "INSERT INTO users (id, email, doc) VALUES ($1, $2, $3)";
+const INSERT: &str =
+    "INSERT INTO users (id, email, doc, declared, external_id) VALUES ($1, $2, $3, $4, $5)";
 const ONE: &str = "SELECT doc FROM users WHERE id = $1";
 const BY_EMAIL: &str = "SELECT doc FROM users WHERE email = $1";
 const LIST: &str = "SELECT doc FROM users WHERE id > $1 ORDER BY id LIMIT $2";
+const DECLARED: &str =
+    "SELECT doc FROM users WHERE declared = 1 AND id > $1 ORDER BY id LIMIT $2";
+const BY_EXTERNAL_ID: &str = "SELECT doc FROM users WHERE external_id = $1 ORDER BY id LIMIT $2";
 const TO_REPLACE: Both = locking!("u", "SELECT u.doc FROM users u WHERE u.id = $1");
-const REPLACE: &str = "UPDATE users SET email = $2, doc = $3 WHERE id = $1";
+const REPLACE: &str =
+    "UPDATE users SET email = $2, doc = $3, declared = $4, external_id = $5 WHERE id = $1";
 const END_SESSIONS: &str = "DELETE FROM sessions WHERE user_id = $1";
 const INSERT_SESSION: &str =
     "INSERT INTO sessions (mac, id, user_id, expires_at, doc) VALUES ($1, $2, $3, $4, $5)";
@@ -33,6 +38,22 @@ const SESSIONS: &str =
 const FORGET_CONSENT: &str = "DELETE FROM consents WHERE user_id = $1 AND client_id = $2";
 const CONSENT: &str = "SELECT doc FROM consents WHERE user_id = $1 AND client_id = $2";
 
+/// The columns of an account, as [`INSERT`] and [`REPLACE`] take them.
+fn columns(user: &UserRecord) -> Result<Vec<Arg>, PortError> {
+    let external = user.directory.external_id.clone().filter(|it| searchable(it));
+    Ok(args![
+        user.id.as_str(),
+        user.email.as_str(),
+        to_doc(user)?,
+        i64::from(user.declared.is_some()),
+        external,
+    ])
+}
+
+pub(super) async fn insert(conn: &mut Conn, user: &UserRecord) -> Result<(), PortError> {
+    conn.execute(INSERT, columns(user)?).await.map(drop)
+}
+
 /// Replaces an account if it still is as `before`; see [`PeopleStore::replace_user`].
 pub(super) async fn replaced(
     conn: &mut Conn,
@@ -46,8 +67,7 @@ pub(super) async fn replaced(
     if found.await?.as_ref() != Some(before) || after.id != before.id {
         return Ok(None);
     }
-    let args = args![after.id.as_str(), after.email.as_str(), to_doc(after)?];
-    conn.execute(REPLACE, args).await?;
+    conn.execute(REPLACE, columns(after)?).await?;
     put_event(conn, event).await?;
     let seq = Subject::User(&after.id).announce(conn, event.time).await?;
     let Some(revoke) = revoke else {
@@ -68,8 +88,7 @@ impl PeopleStore for Store {
     fn create_user(&self, user: UserRecord, event: Event) -> Answer<'_, i64> {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
-                let args = args![user.id.as_str(), user.email.as_str(), to_doc(&user)?];
-                conn.execute(INSERT, args).await?;
+                insert(conn, &user).await?;
                 put_event(conn, &event).await?;
                 Subject::User(&user.id).announce(conn, event.time).await
             })
@@ -96,6 +115,22 @@ impl PeopleStore for Store {
 
     fn user_by_email(&self, email: String) -> Answer<'_, Option<UserRecord>> {
         one(self, BY_EMAIL, email)
+    }
+
+    fn users_by_external_id(&self, external: String) -> Answer<'_, Vec<UserRecord>> {
+        if !searchable(&external) {
+            return Box::pin(async { Ok(Vec::new()) });
+        }
+        self.read(Box::new(move |conn| {
+            let args = args![external, ROWS];
+            Box::pin(conn.all(BY_EXTERNAL_ID, args, |row| from_doc(row.text(0)?)))
+        }))
+    }
+
+    fn declared_users(&self, page: TextPage) -> Answer<'_, Vec<UserRecord>> {
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.all(DECLARED, page_args(page), |row| from_doc(row.text(0)?)))
+        }))
     }
 
     fn users(&self, page: TextPage) -> Answer<'_, Vec<UserRecord>> {

@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - A client of the file is never changed by an act.
-//! - What ends a client ends its tokens in the same transaction.
+//! - What ends a client ends its tokens in the same transaction. One that is taken out of the file is refused at once, and
+//!   its tokens end as soon as the store can be told.
 
 mod grade;
 mod kept;
@@ -35,8 +36,8 @@ use crate::ports::PAGE_ROWS;
 use base::limits::CLOCK_SKEW;
 use base::{Secret, UnixMs, base62, code};
 use protocol::oauth::metadata::ClientMetadata;
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Characters of a client's id that we draw.
@@ -55,6 +56,8 @@ const TRIES: usize = 3;
 pub(crate) struct Clients {
     kept: RwLock<kept::Kept>,
     declared: RwLock<BTreeMap<String, Arc<ClientRecord>>>,
+    /// Those that were declared and are not any more, and whose tokens are not ended yet.
+    vanished: Mutex<BTreeSet<String>>,
     /// Held while rows are read, so that an older reading never replaces a newer one.
     reading: tokio::sync::Mutex<()>,
 }
@@ -152,7 +155,29 @@ impl OAuth {
             check(&mut client)?;
             declared.insert(client.id.clone(), Arc::new(client));
         }
-        *self.clients.declared.write().unwrap_or_else(PoisonError::into_inner) = declared;
+        let mut now = self.clients.declared.write().unwrap_or_else(PoisonError::into_inner);
+        let mut vanished = self.clients.vanished.lock().unwrap_or_else(PoisonError::into_inner);
+        vanished.extend(now.keys().cloned());
+        vanished.retain(|id| !declared.contains_key(id));
+        *now = declared;
+        Ok(())
+    }
+
+    /// Ends all that clients have which were declared and are not any more.
+    ///
+    /// # Errors
+    /// As the store says; then it must be called again, and does the rest.
+    pub async fn end_vanished_clients(&self) -> Result<(), Error> {
+        let vanished = || self.clients.vanished.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = vanished().clone();
+        for id in all {
+            let actor = Actor::local("file");
+            let event =
+                self.act(&actor, code::CLIENT_REMOVED, Some(&id), "no longer in the file")?;
+            let revoke = revocation(&id, self.parts.clock.now());
+            self.parts.store.revoke(revoke, event).await?;
+            vanished().remove(&id);
+        }
         Ok(())
     }
 

@@ -295,6 +295,24 @@ async fn clients_of_the_file_are_read_only() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_taken_out_of_the_file_loses_its_tokens_once() {
+    let world = world().await;
+    let named = |id: &str| ClientRecord { id: id.to_owned(), ..record(web()) };
+    world.oauth.declare(vec![named("a"), named("b")]).unwrap();
+    world.oauth.end_vanished_clients().await.unwrap();
+    assert!(world.events().is_empty());
+    world.oauth.declare(vec![named("b")]).unwrap();
+    assert!(world.oauth.known_client("a").is_none(), "at once");
+    world.oauth.end_vanished_clients().await.unwrap();
+    world.oauth.end_vanished_clients().await.unwrap();
+    let events = world.events();
+    assert_eq!(events.iter().filter(|it| it.code == code::CLIENT_REMOVED).count(), 1);
+    let ended =
+        |id: &str| world.store.revocation(RevocationKind::Client, id.to_owned(), world.now());
+    assert!(ended("a").await.unwrap().is_some() && ended("b").await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn another_node_learns_of_a_client_by_the_feed() {
     let world = world().await;
     let settings = (*world.oauth.settings()).clone();

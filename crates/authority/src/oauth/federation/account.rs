@@ -221,6 +221,10 @@ impl OAuth {
     ) -> Result<UserRecord, Error> {
         let claimed = claims.claim(&provider.groups_claim);
         let (given, decided) = provider.roles(claimed.as_deref());
+        if user.declared.is_some() {
+            // The file says which groups they are in.
+            return Ok(user);
+        }
         for _ in 0..TRIES {
             let mut roles: Vec<String> =
                 user.roles.iter().filter(|it| !decided.contains(it)).cloned().collect();

@@ -110,6 +110,18 @@ impl PeopleStore for Memory {
         done(self.state().users.values().find(|user| user.email == email).cloned())
     }
 
+    fn users_by_external_id(&self, external: String) -> Answer<'_, Vec<UserRecord>> {
+        let state = self.state();
+        let called = |it: &&UserRecord| it.directory.external_id.as_ref() == Some(&external);
+        done(state.users.values().filter(called).cloned().collect())
+    }
+
+    fn declared_users(&self, wanted: TextPage) -> Answer<'_, Vec<UserRecord>> {
+        let mut declared = self.state().users.clone();
+        declared.retain(|_, user| user.declared.is_some());
+        done(page(&declared, &wanted))
+    }
+
     fn users(&self, wanted: TextPage) -> Answer<'_, Vec<UserRecord>> {
         done(page(&self.state().users, &wanted))
     }

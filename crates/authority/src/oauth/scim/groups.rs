@@ -385,6 +385,13 @@ impl OAuth {
         if is_reserved(name) {
             return Err(Refused::new(403, "this name is a role of this gate"));
         }
+        for id in joins.iter().chain(leaves) {
+            if self.parts.store.user(id.clone()).await?.is_some_and(|it| it.declared.is_some()) {
+                let told =
+                    "a member stands in the gate's configuration file; change its groups there";
+                return Err(Refused::new(403, told));
+            }
+        }
         let mut seq = None;
         for (id, joins) in
             joins.iter().map(|it| (it, true)).chain(leaves.iter().map(|it| (it, false)))

@@ -193,6 +193,9 @@ pub(super) fn view(place: &Place, user: &UserRecord) -> Value {
 
 /// An account that administers this gate is not the directory's to change.
 fn changeable(user: &UserRecord) -> Result<(), Refused> {
+    if user.declared.is_some() {
+        return Err(Refused::new(403, "this account stands in the gate's configuration file"));
+    }
     match user.roles.iter().any(|role| is_reserved(role)) {
         true => Err(Refused::new(403, "this account has a role of this gate; change it there")),
         false => Ok(()),
@@ -225,7 +228,12 @@ impl OAuth {
                 Ok(email) => self.parts.store.user_by_email(email).await?.into_iter().collect(),
                 Err(_) => Vec::new(),
             },
-            None => self.directory_accounts().await?,
+            None => match filter.as_ref().and_then(|it| it.only_equal("externalid")) {
+                Some(external) => {
+                    self.parts.store.users_by_external_id(external.to_owned()).await?
+                }
+                None => self.directory_accounts().await?,
+            },
         };
         let holds = |it: &Value| {
             let by_name = filter.as_ref().is_some_and(|it| it.only_equal("username").is_some());

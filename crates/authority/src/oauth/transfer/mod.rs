@@ -290,6 +290,7 @@ impl OAuth {
         let changed = LineDone { differs: left, ..LineDone::new(LineOutcome::Changed, Some(id)) };
         if rules.dry_run {
             may(user)?;
+            super::users::may_change(user, &after)?;
             return Ok(changed);
         }
         let what = format!("imported: {}", differs.join(" "));

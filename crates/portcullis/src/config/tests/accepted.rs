@@ -158,6 +158,10 @@ const SECTIONS: &[(&str, &str)] = &[
     ),
     (
         "end",
+        "[[user]]\nemail = \"Ada@example.com\"\nname = \"Ada\"\ngroups = [\"ops\", \"administrator\"]\npassword_hash = \"$2b$05$aZ1i79Hf8rPCTH0ottk9guaxRlIjgio4PsPGFvCdNbiwcbj6VSRYO\"\n[[user]]\nemail = \"bob@example.com\"\ndisabled = true",
+    ),
+    (
+        "end",
         "[[sign_in]]\nname = \"ops\"\ngroups = [\"ops\", \"administrator\"]\nfactors = [\"passkey\"]\n[[sign_in]]\nname = \"bank\"\nclients = [\"https://a.example/client.json\"]\nacr = \"phrh\"\nmax_age = \"10s\"",
     ),
     (

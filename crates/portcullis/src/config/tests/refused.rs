@@ -3,6 +3,40 @@
 use super::*;
 
 #[test]
+fn users() {
+    let base = "[[user]]\nemail = \"a@example.com\"\n";
+    let dear = "$2b$20$aZ1i79Hf8rPCTH0ottk9guaxRlIjgio4PsPGFvCdNbiwcbj6VSRYO";
+    let long = format!("name = \"{}\"", "x".repeat(101));
+    let hash = |text: &str| format!("password_hash = \"{text}\"");
+    for (text, code, path) in [
+        ("role = \"ops\"", "unknown_key", "user[0].role"),
+        ("name = 7", "type", "user[0].name"),
+        (long.as_str(), "value", "user[0].name"),
+        ("groups = []", "value", "user[0].groups"),
+        ("groups = [\"a b\"]", "value", "user[0].groups"),
+        ("groups = \"ops\"", "type", "user[0].groups"),
+        ("disabled = \"no\"", "type", "user[0].disabled"),
+        (&hash("hunter2"), "value", "user[0].password_hash"),
+        (&hash(dear), "value", "user[0].password_hash"),
+        ("password_hash = { env = \"NOT_SET\" }", "unreadable", "user[0].password_hash.env"),
+        ("[[user]]\nemail = \"A@EXAMPLE.com\"", "duplicate", "user[1].email"),
+        ("[[user]]", "missing", "user[1]"),
+        ("[[user]]\nemail = \"nobody\"", "value", "user[1].email"),
+    ] {
+        let report = report(&with("end", &format!("{base}{text}")));
+        let found: Vec<_> =
+            report.problems.iter().map(|it| (it.code.as_str(), it.path.as_str())).collect();
+        assert_eq!(found, [(code, path)], "{text}");
+        let shown = report.problems[0].render("file");
+        assert!(!shown.contains("hunter2") && !shown.contains("$2b$"), "{shown}");
+    }
+    // All of one at once.
+    let all =
+        "[[user]]\nemail = \"nobody\"\ngroups = [\"a b\"]\npassword_hash = \"x\"\ndisabled = 1";
+    assert_eq!(report(&with("end", all)).errors(), 4);
+}
+
+#[test]
 fn server() {
     for (text, code, path) in [
         ("admin = \"8002\"", "value", "server.admin"),
@@ -213,7 +247,7 @@ fn document() {
     let twice = BASE.replace("[[listener]]", "[server]\n[[listener]]");
     assert!(report(&twice).config.is_none());
     check(&with("end", "[[polcy]]"), "unknown_key", "polcy");
-    for later in ["policy", "alert", "sink", "user"] {
+    for later in ["policy", "alert", "sink"] {
         check(&with("end", &format!("[[{later}]]\nname = \"x\"")), "not_available", later);
     }
     check(&BASE.replace("[server]", "[[server]]"), "type", "server");

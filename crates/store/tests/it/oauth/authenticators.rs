@@ -37,6 +37,7 @@ pub(super) async fn person(store: &Store) -> String {
         updated_at: START,
         disabled_at: None,
         directory: Default::default(),
+        declared: None,
     };
     store.create_user(user.clone(), event(codes::USER_CREATED, 0)).await.unwrap();
     user.id

@@ -4,7 +4,9 @@ use super::{HOUR, at, code, event, grant, id, issued, mac, refresh, revocation, 
 use crate::both_engines;
 use crate::rig::{Rig, START};
 use authority::oauth::ports::{CodeCompany, GrantStore as _, PeopleStore as _, Redeemed, TextPage};
-use authority::oauth::records::{GrantRecord, Mac, RevocationKind, SessionRecord, UserRecord};
+use authority::oauth::records::{
+    GrantRecord, InFile, Mac, RevocationKind, SessionRecord, UserRecord,
+};
 use authority::{Change, PortError};
 use base::code as codes;
 use std::collections::BTreeSet;
@@ -22,6 +24,8 @@ both_engines!(
     clients_that_join_at_once_all_join,
     a_session_is_ended_once,
     sessions_end_while_codes_are_given,
+    people_are_found_by_what_a_directory_calls_them,
+    those_of_the_file_are_listed_apart,
 );
 
 fn user(email: &str) -> UserRecord {
@@ -43,7 +47,53 @@ fn user(email: &str) -> UserRecord {
         updated_at: START,
         disabled_at: None,
         directory: Default::default(),
+        declared: None,
     }
+}
+
+async fn people_are_found_by_what_a_directory_calls_them(rig: Rig) {
+    let store = &rig.store;
+    let called = |external: Option<&str>| {
+        let mut user = user(&format!("{}@example.com", id()));
+        user.directory.external_id = external.map(str::to_owned);
+        user
+    };
+    let (one, other, none) = (called(Some("e-7")), called(Some("e-7")), called(None));
+    for user in [&one, &other, &none] {
+        store.create_user(user.clone(), event(codes::USER_CREATED, 0)).await.unwrap();
+    }
+    let found = store.users_by_external_id("e-7".to_owned()).await.unwrap();
+    let ids = |users: &[UserRecord]| users.iter().map(|it| it.id.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(ids(&found), BTreeSet::from([one.id.clone(), other.id.clone()]));
+    let mut after = one.clone();
+    after.directory.external_id = Some("e-8".to_owned());
+    store
+        .replace_user(one.clone(), after.clone(), None, event(codes::USER_CHANGED, 1))
+        .await
+        .unwrap();
+    assert_eq!(store.users_by_external_id("e-7".to_owned()).await.unwrap(), [other]);
+    assert_eq!(store.users_by_external_id("e-8".to_owned()).await.unwrap(), [after]);
+    assert!(store.users_by_external_id("E-8".to_owned()).await.unwrap().is_empty());
+    assert!(store.users_by_external_id("\0".to_owned()).await.unwrap().is_empty());
+}
+
+async fn those_of_the_file_are_listed_apart(rig: Rig) {
+    let store = &rig.store;
+    let page = |after: &str, rows: u32| TextPage { after: after.to_owned(), rows };
+    let mut declared = Vec::new();
+    for place in [None, Some(InFile::default()), Some(InFile { hash: Some("aa".to_owned()) })] {
+        let user = UserRecord { declared: place, ..user(&format!("{}@example.com", id())) };
+        store.create_user(user.clone(), event(codes::USER_CREATED, 0)).await.unwrap();
+        declared.extend(user.declared.is_some().then_some(user));
+    }
+    declared.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(store.declared_users(page("", 10)).await.unwrap(), declared);
+    assert_eq!(store.declared_users(page("", 1)).await.unwrap(), declared[..1]);
+    assert_eq!(store.declared_users(page(&declared[0].id, 10)).await.unwrap(), declared[1..]);
+    let after = UserRecord { declared: None, ..declared[0].clone() };
+    let done = store.replace_user(declared[0].clone(), after, None, event(codes::USER_CHANGED, 1));
+    done.await.unwrap();
+    assert_eq!(store.declared_users(page("", 10)).await.unwrap(), declared[1..]);
 }
 
 fn session(user: &str) -> SessionRecord {

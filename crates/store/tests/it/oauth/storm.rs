@@ -70,6 +70,7 @@ fn user(round: u32, number: usize) -> UserRecord {
         updated_at: START,
         disabled_at: None,
         directory: Default::default(),
+        declared: None,
     }
 }
 

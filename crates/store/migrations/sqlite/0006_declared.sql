@@ -1,0 +1,5 @@
+ALTER TABLE users ADD COLUMN declared INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN external_id TEXT;
+UPDATE users SET external_id = json_extract(doc, '$.directory.external_id');
+CREATE INDEX users_declared ON users (declared, id);
+CREATE INDEX users_external ON users (external_id);
