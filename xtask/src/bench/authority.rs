@@ -1,4 +1,4 @@
-//! `cargo xtask bench-authority`: what tokens cost, beside oidc-provider in the same run.
+//! `cargo xtask bench-authority`: what tokens cost, beside oidc-provider in the same run, and beside 1,000 logins.
 
 use super::process;
 use crate::{parts, workspace};
@@ -24,9 +24,13 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     std::fs::create_dir_all(&folder).context("cannot make target/bench/authority")?;
     let release = workspace::target().join("release");
     println!("`cargo xtask bench-authority` on {}; median of {rounds}.\n", process::machine());
+    let binaries = [release.join("portcullis"), release.join("bench-oauth")];
     let mut python = Command::new("python3");
-    python.arg(workspace::root().join("bench/load/authority.py"));
-    python.args([release.join("portcullis"), release.join("bench-oauth")]);
-    python.args([parts::folder(), folder]).args([seconds.to_string(), rounds.to_string()]);
-    workspace::run(&mut python)
+    python.arg(workspace::root().join("bench/load/authority.py")).args(&binaries);
+    python.args([parts::folder(), folder.clone()]);
+    workspace::run(python.args([seconds.to_string(), rounds.to_string()]))?;
+    println!("\nBeside people who sign in all at once:\n");
+    let mut python = Command::new("python3");
+    python.arg(workspace::root().join("bench/load/logins.py")).args(&binaries);
+    workspace::run(python.arg(folder.join("logins")).arg((2 * seconds).to_string()))
 }

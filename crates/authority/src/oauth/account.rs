@@ -62,6 +62,7 @@ impl OAuth {
             .sessions_of(&current.user.id)
             .await?
             .into_iter()
+            .filter(|session| !self.is_idle(session))
             .map(|session| OwnSession { this: session.id == current.session.id, session })
             .collect();
         sessions.sort_by_key(|it| (!it.this, std::cmp::Reverse(it.session.auth_time)));

@@ -240,6 +240,9 @@ pub struct SessionRecord {
     pub created_at: UnixMs,
     /// When it ends whatever happens.
     pub expires_at: UnixMs,
+    /// When it was last used, to an eighth of the time that it may lie idle; `None`: when it began.
+    #[serde(default)]
+    pub used_at: Option<UnixMs>,
     /// The browser as it called itself, cut to 200 characters.
     pub user_agent: String,
     /// The address it began from.

@@ -38,6 +38,8 @@ pub type BrowserText = Secret<String>;
 const ID_CHARS: usize = 12;
 /// Characters of a user agent that are kept.
 const AGENT_CHARS: usize = 200;
+/// How many times, while a session may lie idle, it is noted that it is used: no more than eight writes an hour.
+const USE_NOTED: u32 = 8;
 /// Characters of a session's text.
 const TEXT_CHARS: usize = 4 + 43;
 
@@ -345,6 +347,7 @@ impl OAuth {
             acr: reached.as_str().to_owned(),
             created_at: before.map_or(now, |before| before.created_at),
             expires_at: level::stands_since(&proofs).unwrap_or(now).plus(longest),
+            used_at: Some(now),
             user_agent: origin.user_agent.chars().take(AGENT_CHARS).collect(),
             client_ip: origin.client_ip,
             clients: before.map(|before| before.clients.clone()).unwrap_or_default(),
@@ -399,8 +402,20 @@ impl OAuth {
         if text.expose().len() != TEXT_CHARS {
             return Ok(None);
         }
-        let mac = Purpose::Session.mac(&self.parts.pepper, text.expose());
-        Ok(self.parts.store.session(mac, self.parts.clock.now()).await?)
+        let (mac, now) =
+            (Purpose::Session.mac(&self.parts.pepper, text.expose()), self.parts.clock.now());
+        let Some(mut session) = self.parts.store.session(mac, now).await? else { return Ok(None) };
+        // NIST SP 800-63B-4 §2.2.3, §5.2: who comes back after that signs in again.
+        if self.is_idle(&session) {
+            return Ok(None);
+        }
+        let unused = now.since(session.used_at.unwrap_or(session.created_at));
+        if unused >= self.settings().session_idle / USE_NOTED {
+            session.used_at = Some(now);
+            // Where that cannot be kept, the session ends a little sooner.
+            drop(self.parts.store.replace_session(mac, session.clone()).await);
+        }
+        Ok(Some(session))
     }
 
     /// The session with this text, its person and their authenticators, complete or not; `None` when it has ended or the
@@ -448,6 +463,12 @@ impl OAuth {
     /// As the store says.
     pub async fn sessions_of(&self, user: &str) -> Result<Vec<SessionRecord>, Error> {
         Ok(self.parts.store.sessions(user.to_owned(), self.parts.clock.now()).await?)
+    }
+
+    /// Whether a session has lain unused for so long that nothing can be done on it any more.
+    pub(super) fn is_idle(&self, session: &SessionRecord) -> bool {
+        let used = session.used_at.unwrap_or(session.created_at);
+        self.parts.clock.now().since(used) >= self.settings().session_idle
     }
 
     /// Ends one session of a person, and tells its clients.

@@ -52,6 +52,8 @@ pub struct Settings {
     pub refresh_window: Duration,
     /// How long a session lives whatever happens.
     pub session: Duration,
+    /// How long a session may lie unused.
+    pub session_idle: Duration,
     /// How long a device code lives.
     pub device: Duration,
     /// How long a pushed request lives.
@@ -107,6 +109,7 @@ impl Settings {
             refresh_absolute: days(90),
             refresh_window: Duration::from_secs(10),
             session: minutes(12 * 60),
+            session_idle: minutes(60),
             device: minutes(10),
             pushed: Duration::from_secs(90),
             registration: Registration::Off,

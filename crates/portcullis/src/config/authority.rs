@@ -35,6 +35,8 @@ pub struct Authority {
     pub refresh_absolute: Duration,
     /// `session`: how long a sign-in lasts. Default 12 hours.
     pub session: Duration,
+    /// `session_idle`: how long a sign-in may lie unused. Default an hour.
+    pub session_idle: Duration,
     /// `registration`: who may register clients. Default `off`.
     pub registration: Registration,
     /// `client_documents`: whether URLs of client ID metadata documents are client ids. Default true.
@@ -121,6 +123,7 @@ impl Default for Authority {
             refresh_idle: days(14),
             refresh_absolute: days(90),
             session: Duration::from_secs(12 * 3600),
+            session_idle: Duration::from_secs(3600),
             registration: Registration::Off,
             client_documents: true,
             passkey_makers: Vec::new(),
@@ -159,6 +162,7 @@ pub(super) fn read_authority(reader: &mut Reader<'_>, root: &mut Section<'_>) ->
     let refresh_idle = section.read(reader, "refresh_idle", span(60, LONGEST_GRANT));
     let refresh_absolute = section.read(reader, "refresh_absolute", span(60, LONGEST_GRANT));
     let session = section.read(reader, "session", span(60, LONGEST_GRANT));
+    let session_idle = section.read(reader, "session_idle", span(60, LONGEST_GRANT));
     let who =
         [("off", Registration::Off), ("token", Registration::Token), ("open", Registration::Open)];
     let registration =
@@ -174,6 +178,7 @@ pub(super) fn read_authority(reader: &mut Reader<'_>, root: &mut Section<'_>) ->
         refresh_idle: refresh_idle.unwrap_or(default.refresh_idle),
         refresh_absolute: refresh_absolute.unwrap_or(default.refresh_absolute),
         session: session.unwrap_or(default.session),
+        session_idle: session_idle.unwrap_or(default.session_idle),
         registration: registration.unwrap_or(default.registration),
         client_documents: client_documents.unwrap_or(default.client_documents),
         passkey_makers: passkey_makers.unwrap_or_default(),

@@ -45,6 +45,7 @@ pub(super) fn settings(config: &Config) -> Settings {
     settings.refresh_idle = said.refresh_idle;
     settings.refresh_absolute = said.refresh_absolute;
     settings.session = said.session;
+    settings.session_idle = said.session_idle;
     settings.providers = config.providers.clone();
     settings.client_documents = said.client_documents;
     settings.registration = match said.registration {

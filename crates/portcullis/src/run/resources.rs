@@ -4,8 +4,8 @@ use super::compile::own_audiences;
 use crate::config::{self, Config, Rule, SELF, WebUrl};
 use access::issuer::KeySource;
 use access::path;
-use access::resource::{Resource, Resources};
 use access::policy::Possession;
+use access::resource::{Resource, Resources};
 use access::schemes::dpop;
 use protocol::challenge;
 use protocol::oauth::metadata::{

@@ -91,6 +91,27 @@ async fn a_session_ends_at_its_time_and_by_sign_out() {
 }
 
 #[tokio::test]
+async fn nist_800_63b_s2_2_3_a_session_that_lies_unused_is_over() {
+    let world = stage().await;
+    let used = sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    let left = sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    let stands = async |text| world.oauth.current(Some(text)).await.unwrap().is_some();
+    let shown = async || {
+        let own = world.oauth.own_account(Some(&used.text), &origin()).await.unwrap();
+        own.map_or(0, |own| own.sessions.len())
+    };
+    for minutes in (0..715).step_by(55) {
+        assert!(stands(&used.text).await, "{minutes}");
+        assert_eq!(shown().await, if minutes < 60 { 2 } else { 1 }, "{minutes}");
+        world.after(55 * 60);
+    }
+    assert!(!stands(&left.text).await);
+    // However much it is used, it ends after twelve hours.
+    world.after(6 * 60);
+    assert!(!stands(&used.text).await);
+}
+
+#[tokio::test]
 async fn unknown_people_and_wrong_passwords_get_the_same_words_and_one_event_each() {
     let world = stage().await;
     for (email, password) in [

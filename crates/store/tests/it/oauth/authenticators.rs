@@ -103,6 +103,7 @@ pub(super) async fn session(store: &Store, user: &str) -> SessionRecord {
         acr: "aal1".to_owned(),
         created_at: START,
         expires_at: at(12 * HOUR),
+        used_at: None,
         user_agent: String::new(),
         client_ip: None,
         clients: Vec::new(),

@@ -105,6 +105,7 @@ fn session(user: &str) -> SessionRecord {
         acr: "aal1".to_owned(),
         created_at: START,
         expires_at: at(12 * HOUR),
+        used_at: None,
         user_agent: "Mozilla/5.0".to_owned(),
         client_ip: Some("2001:db8::1".parse().unwrap()),
         clients: vec![],

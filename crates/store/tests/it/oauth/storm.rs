@@ -83,6 +83,7 @@ fn session(user: &str) -> SessionRecord {
         acr: String::new(),
         created_at: START,
         expires_at: at(HOUR),
+        used_at: None,
         user_agent: String::new(),
         client_ip: None,
         clients: vec![],

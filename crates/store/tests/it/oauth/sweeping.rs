@@ -56,6 +56,7 @@ async fn short_lived_things_go_after_their_end(rig: Rig) {
         acr: String::new(),
         created_at: at(0),
         expires_at: end,
+        used_at: None,
         user_agent: String::new(),
         client_ip: None,
         clients: vec![],
