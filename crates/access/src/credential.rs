@@ -24,6 +24,9 @@ pub struct Credential {
     pub id_is_jti: bool,
     /// The grant that it was issued on (`gid`); only tokens of the built-in authority name one.
     pub grant: Option<Arc<str>>,
+    /// The clients from whose tokens it was exchanged (RFC 8693); only tokens of the built-in authority name any. It ends with
+    /// each of them.
+    pub lineage: Vec<Arc<str>>,
     /// RFC 9449 §6.1: the thumbprint of the key that each use must prove; none for bearer tokens.
     pub key: Option<Arc<str>>,
     /// The scopes that it carries.

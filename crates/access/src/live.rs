@@ -166,7 +166,8 @@ impl Blocks {
         if hit(BlockKind::Subject, &credential.subject) {
             return Some(BlockKind::Subject);
         }
-        if credential.client_id.as_ref().is_some_and(|client| hit(BlockKind::Client, client)) {
+        let mut clients = credential.client_id.iter().chain(&credential.lineage);
+        if clients.any(|client| hit(BlockKind::Client, client)) {
             return Some(BlockKind::Client);
         }
         (credential.id_is_jti && hit(BlockKind::Token, &credential.id)).then_some(BlockKind::Token)

@@ -114,6 +114,7 @@ impl Revocations {
                 .client_id
                 .as_deref()
                 .is_some_and(|client| before(RevokedKind::Client, client))
+            || credential.lineage.iter().any(|client| before(RevokedKind::Client, client))
     }
 
     /// How many there are.
@@ -166,6 +167,7 @@ mod tests {
             id: "j1".into(),
             id_is_jti: true,
             grant: Some("g1".into()),
+            lineage: vec!["shop".into()],
             key: None,
             scopes: Default::default(),
             audiences: Vec::new(),
@@ -196,6 +198,9 @@ mod tests {
         check(RevokedKind::Subject, "app", 99_000, false);
         check(RevokedKind::Client, "app", 10_000, true);
         check(RevokedKind::Client, "app", 9_000, false);
+        check(RevokedKind::Client, "shop", 10_000, true);
+        check(RevokedKind::Client, "shop", 9_000, false);
+        check(RevokedKind::Subject, "shop", 10_000, false);
     }
 
     #[test]

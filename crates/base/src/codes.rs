@@ -210,6 +210,7 @@ codes! {
     CLIENT_DOCUMENT_CHANGED = "client.document_changed", 0, Nobody, "A client's metadata document changed", "The document at a client's id says something else than before.", "Nothing to do.";
     USER_CREATED = "user.created", 0, Nobody, "An account was made", "An account was made.", "Nothing to do.";
     USER_CHANGED = "user.changed", 0, Nobody, "An account was changed", "An account was changed.", "Nothing to do.";
+    RECOVERY_ASKED = "recovery.asked", 0, Nobody, "A letter to set a new password was asked for", "Somebody asked for a code and link to set a new password of an account, and they were sent to its address.", "Nothing to do; many of them for one account are somebody's attempt to annoy.";
     USERS_EXPORTED = "user.exported", 0, Nobody, "Accounts were exported", "An administrator took accounts out, to bring them elsewhere; the detail says how many, and whether hashes of passwords were among them.", "See that it was meant: hashes can be guessed at elsewhere.";
     AUTHENTICATOR_ADDED = "authenticator.added", 0, Nobody, "A way of signing in was added", "A person added an authenticator app, a passkey, recovery codes or an account elsewhere.", "Nothing to do.";
     AUTHENTICATOR_REMOVED = "authenticator.removed", 0, Nobody, "A way of signing in was removed", "A person or an administrator removed one or all of them.", "Nothing to do.";

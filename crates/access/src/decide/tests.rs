@@ -105,6 +105,7 @@ fn credential() -> impl Strategy<Value = Arc<Credential>> {
                 authenticated_at: age.map(|age| UnixMs(NOW.0 - age * 1_000)),
                 routes: Vec::new(),
                 grant: None,
+                lineage: Vec::new(),
                 key: None,
             })
         },

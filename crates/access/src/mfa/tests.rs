@@ -16,6 +16,7 @@ fn credential(acr: Option<&str>, age_s: Option<i64>) -> Credential {
         id: "j1".into(),
         id_is_jti: true,
         grant: None,
+        lineage: Vec::new(),
         key: None,
         scopes: Default::default(),
         audiences: Vec::new(),

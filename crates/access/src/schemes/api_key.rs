@@ -69,6 +69,7 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, text: &str) -> Outcome {
         authenticated_at: None,
         routes: Vec::new(),
         grant: None,
+        lineage: Vec::new(),
         key: None,
     });
     if let Err(code) = still_good(&credential, ctx.snapshot.standing(ctx.now)) {

@@ -9,6 +9,7 @@ use crate::verified::Verified;
 use base::{Code, Scheme, code, limits};
 use protocol::jws::Compact;
 use protocol::jwt::{Claims, Confirmation, Expectation, TokenTypes};
+use protocol::oauth::access_token::exchanged_from;
 use std::sync::Arc;
 
 /// Registered claims that a route's claim rules may speak of, beside all that are not registered.
@@ -134,7 +135,13 @@ pub(crate) fn credential(
         Some(_) => return Err(code::TOKEN_PROOF_MISSING),
     };
     // RFC 9068 §2.2: what our own authority always writes. By these its tokens are revoked.
-    if issuer.settings.source == KeySource::Own
+    let own = issuer.settings.source == KeySource::Own;
+    let lineage = match own {
+        true => exchanged_from(&claims).ok_or(code::TOKEN_CLAIM)?,
+        // Whoever else writes this claim means something else.
+        false => Vec::new(),
+    };
+    if own
         && (claims.subject.is_none()
             || claims.client_id.is_none()
             || claims.issued_at.is_none()
@@ -174,6 +181,7 @@ pub(crate) fn credential(
         authenticated_at: claims.authenticated_at,
         routes: Vec::new(),
         grant,
+        lineage: lineage.into_iter().map(Into::into).collect(),
         key,
     })
 }

@@ -122,6 +122,7 @@ impl Session {
             id: (*self.id).into(),
             id_is_jti: false,
             grant: Some((*self.grant).into()),
+            lineage: Vec::new(),
             key: None,
             scopes: Default::default(),
             audiences: Vec::new(),

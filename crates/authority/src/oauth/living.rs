@@ -1,7 +1,7 @@
 //! Access tokens of ours that come back: to introspection, revocation, exchange and userinfo.
 //!
-//! Invariant: a token is alive only if it is ours, has not expired, and neither it nor its grant, subject or client
-//! was revoked. What the store cannot say, nobody guesses.
+//! Invariant: a token is alive only if it is ours, has not expired, and neither it nor its grant, subject, client or a
+//! client that it was exchanged from was revoked. What the store cannot say, nobody guesses.
 
 use super::OAuth;
 use super::ports::TokenNames;
@@ -12,6 +12,7 @@ use base::limits::CREDENTIAL_BYTES;
 use base::{Secret, UnixMs};
 use protocol::AlgorithmSet;
 use protocol::jwt::{Claims, Expectation, JwtError, Token, TokenTypes};
+use protocol::oauth::access_token::exchanged_from;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -99,6 +100,21 @@ impl OAuth {
             subject: name(claims.subject.as_deref()),
             issued_at: claims.issued_at.unwrap_or(UnixMs(0)),
         };
-        Ok(self.parts.store.revoked(names, self.parts.clock.now()).await?)
+        let (now, issued_at) = (self.parts.clock.now(), names.issued_at);
+        if let Some(kind) = self.parts.store.revoked(names, now).await? {
+            return Ok(Some(kind));
+        }
+        // What it was exchanged from; a token whose lineage cannot be read is nobody's.
+        let Some(lineage) = exchanged_from(claims) else {
+            return Ok(Some(RevocationKind::Client));
+        };
+        for client in lineage {
+            let client = Some(client.into());
+            let names = TokenNames { client, issued_at, ..TokenNames::default() };
+            if let Some(kind) = self.parts.store.revoked(names, now).await? {
+                return Ok(Some(kind));
+            }
+        }
+        Ok(None)
     }
 }

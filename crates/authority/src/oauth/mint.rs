@@ -44,6 +44,8 @@ pub(crate) struct AccessAsk<'a> {
     pub(crate) audience: &'a [Box<str>],
     pub(crate) cnf: Option<&'a Cnf>,
     pub(crate) actor: Option<&'a Actor>,
+    /// The clients from whose tokens it is exchanged.
+    pub(crate) exchanged_from: &'a [Box<str>],
     pub(crate) details: &'a AuthorizationDetails,
     /// Where the login is known, what is known of it.
     pub(crate) login: Option<&'a GrantRecord>,
@@ -93,6 +95,7 @@ impl OAuth {
             session_id: ask.login.and_then(|it| it.session.as_deref()),
             confirmation: ask.cnf,
             actor: ask.actor,
+            exchanged_from: ask.exchanged_from,
             authorization_details: ask.details,
             extra: &extra,
         };

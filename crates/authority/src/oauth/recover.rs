@@ -165,7 +165,7 @@ impl OAuth {
             created_at: now,
             expires_at: now.plus(RECOVERY),
         };
-        let mut event = self.event(&due.origin, code::USER_CHANGED)?;
+        let mut event = self.event(&due.origin, code::RECOVERY_ASKED)?;
         event.principal = Some(Arc::from(user.id.as_str()));
         event.credential_id = Some(Arc::from(user.id.as_str()));
         event.detail = Some("a letter to set a new password was asked for".into());

@@ -10,6 +10,7 @@ mod backchannel;
 mod code;
 mod crash;
 mod declared;
+mod exchanged;
 mod fapi;
 mod federation;
 mod machines;

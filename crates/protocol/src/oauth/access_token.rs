@@ -6,10 +6,29 @@ use super::authorize::AuthorizationDetails;
 use super::claim::{Audience, Cnf, ExtraClaims, Seconds};
 use super::exchange::Actor;
 use super::scope::ScopeSet;
+use crate::jwt::Claims;
 use serde::Serialize;
+use serde_json::Value;
 
 /// `typ` of an access token (RFC 9068 §2.1).
 pub const TYP: &str = "at+jwt";
+
+/// The claim that names the clients to which those tokens were issued from which this one was exchanged: it ends with each of
+/// them. A claim of our own; the token's own client is not among them.
+pub const EXCHANGED_FROM: &str = "exchanged_from";
+/// How many there are at most: as often as a token may be handed on by clients that differ.
+pub const EXCHANGED_FROM_MOST: usize = 8;
+
+/// What a token of ours says in [`EXCHANGED_FROM`]; `None` when that is not a list of at most [`EXCHANGED_FROM_MOST`] texts.
+pub fn exchanged_from(claims: &Claims) -> Option<Vec<Box<str>>> {
+    match claims.other.get(EXCHANGED_FROM) {
+        None => Some(Vec::new()),
+        Some(Value::Array(list)) if list.len() <= EXCHANGED_FROM_MOST => {
+            list.iter().map(|it| it.as_str().map(Into::into)).collect()
+        }
+        Some(_) => None,
+    }
+}
 
 /// The claims of an access token.
 #[derive(Debug, Clone, Serialize)]
@@ -60,6 +79,9 @@ pub struct AccessTokenClaims<'a> {
     /// `act` (RFC 8693 §4.1).
     #[serde(rename = "act", skip_serializing_if = "Option::is_none")]
     pub actor: Option<&'a Actor>,
+    /// [`EXCHANGED_FROM`]; left out when empty.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub exchanged_from: &'a [Box<str>],
     /// `authorization_details` (RFC 9396 §9.1).
     #[serde(skip_serializing_if = "AuthorizationDetails::is_empty")]
     pub authorization_details: &'a AuthorizationDetails,
@@ -71,9 +93,8 @@ pub struct AccessTokenClaims<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwt::Claims;
     use base::UnixMs;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const NOW: UnixMs = UnixMs(1_764_000_000_999);
 
@@ -103,6 +124,7 @@ mod tests {
             session_id: None,
             confirmation: Some(&cnf),
             actor: Some(&actor),
+            exchanged_from: &["shop".into()],
             authorization_details: &details,
             extra: &extra,
         };
@@ -112,13 +134,29 @@ mod tests {
         assert_eq!(read.audiences, audience);
         assert_eq!(read.expires_at, Some(UnixMs(1_764_000_300_000)));
         assert_eq!(read.scopes, scope);
-        assert_eq!(read.confirmation.unwrap().jkt.as_deref(), Some("K"));
+        assert_eq!(read.confirmation.as_ref().unwrap().jkt.as_deref(), Some("K"));
         assert_eq!(read.other.get("gid"), Some(&json!("G")));
+        assert_eq!(exchanged_from(&read), Some(vec!["shop".into()]));
         assert_eq!(read.other.get("groups"), Some(&json!(["ops"])));
         assert_eq!(read.other.get("act"), Some(&json!({"sub": "agent"})));
         let claims: Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(claims["aud"], "https://api.example/orders");
         assert!(claims.get("nbf").is_none() && claims.get("sid").is_none());
+    }
+
+    #[test]
+    fn what_names_no_clients_is_no_lineage() {
+        let of = |value: Value| {
+            exchanged_from(&Claims {
+                other: [(EXCHANGED_FROM.to_owned(), value)].into_iter().collect(),
+                ..Claims::default()
+            })
+        };
+        assert_eq!(exchanged_from(&Claims::default()), Some(vec![]));
+        assert_eq!(of(json!(["a", "b"])), Some(vec!["a".into(), "b".into()]));
+        for wrong in [json!("a"), json!(null), json!([1]), json!({}), json!(vec!["x"; 9])] {
+            assert_eq!(of(wrong.clone()), None, "{wrong}");
+        }
     }
 
     #[test]

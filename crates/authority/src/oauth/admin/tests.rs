@@ -54,6 +54,7 @@ impl Stage {
             audience: &odd.audience.clone().unwrap_or_else(|| vec![API.into()]),
             cnf: odd.cnf,
             actor: odd.actor,
+            exchanged_from: &[],
             details: &AuthorizationDetails::default(),
             login: None,
             until: None,

@@ -222,7 +222,7 @@ impl OAuth {
         let (wanted, name) = match judged {
             Ok(judged) => judged,
             Err(refused) => {
-                return Err(self.scim_refused(actor, code::USER_CHANGED, None, refused).await);
+                return Err(self.scim_refused(actor, code::GROUP_CHANGED, None, refused).await);
             }
         };
         let page = TextPage { after: String::new(), rows: GROUPS };
@@ -235,6 +235,7 @@ impl OAuth {
         let users = self.directory_accounts().await?;
         let before: BTreeSet<String> = of(&users, &name).iter().map(|it| it.id.clone()).collect();
         let joins = self.joining(&before, &wanted.members).await?;
+        self.movable(joins.iter()).await?;
         let now = self.parts.clock.now();
         let group = DirectoryGroup {
             name: name.clone(),
@@ -245,7 +246,7 @@ impl OAuth {
             updated_at: now,
         };
         let event =
-            self.act(actor, code::USER_CHANGED, Some(&name), "group made by the directory")?;
+            self.act(actor, code::GROUP_CHANGED, Some(&name), "group made by the directory")?;
         self.parts.store.create_directory_group(group, event).await?;
         let seq = self.scim_members(actor, &name, (&joins, &[])).await?;
         let resource = self.scim_group(place, &name, &Query::default()).await?;
@@ -306,13 +307,14 @@ impl OAuth {
                 Ok(wanted) => wanted,
                 Err(refused) => {
                     return Err(self
-                        .scim_refused(actor, code::USER_CHANGED, Some(id), refused)
+                        .scim_refused(actor, code::GROUP_CHANGED, Some(id), refused)
                         .await);
                 }
             };
             let is: BTreeSet<String> = members.iter().map(|it| it.id.clone()).collect();
             let joins = self.joining(&is, &wanted.members).await?;
             let leaves: Vec<String> = is.difference(&wanted.members).cloned().collect();
+            self.movable(joins.iter().chain(&leaves)).await?;
             let after = DirectoryGroup {
                 display: wanted.display,
                 external_id: wanted.external_id,
@@ -320,7 +322,7 @@ impl OAuth {
                 ..before.clone()
             };
             let event =
-                self.act(actor, code::USER_CHANGED, Some(id), "group changed by the directory")?;
+                self.act(actor, code::GROUP_CHANGED, Some(id), "group changed by the directory")?;
             if !self.parts.store.replace_directory_group(before, Some(after), event).await? {
                 continue;
             }
@@ -346,9 +348,10 @@ impl OAuth {
         let members = of(&users, id);
         matches(if_match, &view(place, &group, Some(&members)))?;
         let leaves: Vec<String> = members.iter().map(|it| it.id.clone()).collect();
+        self.movable(leaves.iter()).await?;
         let seq = self.scim_members(actor, id, (&[], &leaves)).await?;
         let event =
-            self.act(actor, code::USER_CHANGED, Some(id), "group deleted by the directory")?;
+            self.act(actor, code::GROUP_CHANGED, Some(id), "group deleted by the directory")?;
         match self.parts.store.replace_directory_group(group, None, event).await? {
             true => Ok(Written { resource: Value::Null, seq }),
             false => Err(Refused::new(412, "the group has changed since")),
@@ -374,6 +377,18 @@ impl OAuth {
         Ok(joins)
     }
 
+    /// That none of these stands in the configuration file, before anything is changed for them.
+    async fn movable(&self, ids: impl Iterator<Item = &String>) -> Result<(), Refused> {
+        for id in ids {
+            if self.parts.store.user(id.clone()).await?.is_some_and(|it| it.declared.is_some()) {
+                let told =
+                    "a member stands in the gate's configuration file; change its groups there";
+                return Err(Refused::new(403, told));
+            }
+        }
+        Ok(())
+    }
+
     /// Lets accounts into a group and out of it; tokens and sessions of each end, as with any change of roles.
     async fn scim_members(
         &self,
@@ -384,13 +399,6 @@ impl OAuth {
         // INVARIANT: nothing below gives or takes a role of this gate.
         if is_reserved(name) {
             return Err(Refused::new(403, "this name is a role of this gate"));
-        }
-        for id in joins.iter().chain(leaves) {
-            if self.parts.store.user(id.clone()).await?.is_some_and(|it| it.declared.is_some()) {
-                let told =
-                    "a member stands in the gate's configuration file; change its groups there";
-                return Err(Refused::new(403, told));
-            }
         }
         let mut seq = None;
         for (id, joins) in

@@ -30,6 +30,7 @@ impl OAuth {
             audience: &audience,
             cnf: caller.cnf.as_ref(),
             actor: None,
+            exchanged_from: &[],
             details: &details,
             login: None,
             until: None,

@@ -4,6 +4,7 @@
 //! - What comes out is for no audience, scope or time that the subject token was not for, and belongs to its grant.
 //! - A token that is bound to a key is exchanged only with a proof of that key.
 //! - A chain of actors only grows.
+//! - What comes out names each client from whose tokens it came, and ends with each of them.
 
 use super::{Caller, OAuth};
 use crate::oauth::introspect::is_for;
@@ -12,6 +13,7 @@ use crate::oauth::mint::{AccessAsk, client_scopes, may_have};
 use crate::oauth::refusal::Failed;
 use crate::oauth::scopes::judge_resources;
 use protocol::jwt::Claims;
+use protocol::oauth::access_token::{EXCHANGED_FROM_MOST, exchanged_from};
 use protocol::oauth::exchange::{
     self, Actor, ExchangeRequest, SentToken, TokenKind, narrow_audience, narrow_scope,
 };
@@ -34,7 +36,9 @@ impl OAuth {
                 rule,
             ));
         }
-        let actor = self.actor(caller, &ask, &subject).await?;
+        let (actor, mut lineage) = self.actor(caller, &ask, &subject).await?;
+        lineage.extend(clients_of(&subject)?);
+        let lineage = ancestors(lineage, &client.id)?;
         let settings = self.settings();
         let names: Vec<String> = subject.scopes.iter().map(str::to_owned).collect();
         let own = client_scopes(&settings, client, &names);
@@ -59,6 +63,7 @@ impl OAuth {
             audience: &audience,
             cnf: caller.cnf.as_ref(),
             actor: actor.as_ref(),
+            exchanged_from: &lineage,
             details: &details,
             login: None,
             until: subject.expires_at,
@@ -117,13 +122,14 @@ impl OAuth {
         }
     }
 
-    /// Who acts: with an actor token, its subject after those that acted before; else those alone.
+    /// Who acts: with an actor token, its subject after those that acted before; else those alone. And the clients behind the
+    /// actor token.
     async fn actor(
         &self,
         caller: &Caller<'_>,
         ask: &ExchangeRequest,
         subject: &Claims,
-    ) -> Result<Option<Actor>, Failed> {
+    ) -> Result<(Option<Actor>, Vec<Box<str>>), Failed> {
         let before = subject.other.get("act").map(Actor::read).transpose()?;
         let may = subject.other.get("may_act");
         let Some(sent) = &ask.actor else {
@@ -133,7 +139,7 @@ impl OAuth {
                     "subject_token needs an actor_token",
                     "RFC 8693 §4.4: may_act names who may act, and nobody is shown",
                 )),
-                None => Ok(before),
+                None => Ok((before, Vec::new())),
             };
         };
         let shown = self.shown_token(caller, sent, "actor_token").await?;
@@ -141,13 +147,14 @@ impl OAuth {
             let rule = "RFC 8693 §2.1: the actor token is neither the client's nor for it";
             return Err(Failed::request("actor_token is not one that this client may use", rule));
         }
+        let clients = clients_of(&shown)?;
         let mut actor = Actor::of(shown.subject.unwrap_or_default());
         actor.client_id = shown.client_id;
         if may.is_some_and(|claim| !exchange::may_act(claim, &actor)) {
             let rule = "RFC 8693 §4.4: may_act names another actor";
             return Err(Failed::request("the actor may not act for the subject", rule));
         }
-        Ok(Some(actor.after(before)?))
+        Ok((Some(actor.after(before)?), clients))
     }
 
     /// The audience: never one that the subject token was not for.
@@ -171,5 +178,30 @@ impl OAuth {
                 "RFC 8693 §2.2.2: nothing is left of the audience",
             )),
         }
+    }
+}
+
+/// The clients by whose end a token ends.
+fn clients_of(claims: &Claims) -> Result<Vec<Box<str>>, Failed> {
+    let before = exchanged_from(claims);
+    let mut clients = before.ok_or_else(|| {
+        Failed::request("the token cannot be exchanged", "what it was exchanged from is malformed")
+    })?;
+    clients.extend(claims.client_id.clone());
+    Ok(clients)
+}
+
+/// Each of these once, without the client that the new token is issued to: by that it ends anyhow.
+fn ancestors(mut clients: Vec<Box<str>>, own: &str) -> Result<Vec<Box<str>>, Failed> {
+    clients.retain(|it| **it != *own);
+    clients.sort_unstable();
+    clients.dedup();
+    match clients.len() <= EXCHANGED_FROM_MOST {
+        true => Ok(clients),
+        // INVARIANT: none is left out, so that the end of each is felt.
+        false => Err(Failed::request(
+            "subject_token was exchanged too often",
+            format!("more than {EXCHANGED_FROM_MOST} clients have handed it on"),
+        )),
     }
 }

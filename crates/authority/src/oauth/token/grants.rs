@@ -76,6 +76,7 @@ impl OAuth {
             audience: &audience,
             cnf: caller.cnf.as_ref(),
             actor: None,
+            exchanged_from: &[],
             details: &details,
             login: Some(grant),
             until: Some(grant.expires_at),

@@ -56,6 +56,7 @@ impl OAuth {
             audience: &audience,
             cnf: caller.cnf.as_ref(),
             actor: None,
+            exchanged_from: &[],
             details: &details,
             login: None,
             until: trusted.claims.expires_at,

@@ -1,4 +1,4 @@
-use crate::oauth::fixture::{ISSUER, ORDERS, STOCK, World, basic, call, strings, world};
+use crate::oauth::fixture::{ISSUER, ORDERS, STOCK, World, actor, basic, call, strings, world};
 use crate::oauth::records::TokenFormat;
 use base::{Code, code};
 use protocol::AlgorithmSet;

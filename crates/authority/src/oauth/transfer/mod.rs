@@ -15,13 +15,13 @@ mod line;
 mod tests;
 
 use super::OAuth;
-use super::browsers::ID_CHARS;
 use super::ports::TextPage;
 use super::prove::TOTP_SEALED;
 use super::records::UserRecord;
 use super::scim::{is_reserved, is_seen};
 use super::secrets::Purpose;
 use super::setup::SETUP;
+use super::users::ID_CHARS;
 use crate::actor::Actor;
 use crate::error::{Error, PortError};
 use crate::people::{AuthenticatorData, AuthenticatorRecord};
@@ -183,6 +183,10 @@ impl OAuth {
             }
             return self.import_over(actor, &line, &user, rules).await;
         }
+        // RFC 9068 §5, RFC 9700 §4.15: no person's `sub` is a client's id; their tokens would look alike.
+        if line.id.as_ref().is_some_and(|id| self.known_client(id).is_some()) {
+            return Err(Error::invalid("id", "is that of a client; leave it out"));
+        }
         if let Some(id) = &line.id
             && store.user(id.clone()).await?.is_some()
         {
@@ -319,7 +323,8 @@ impl OAuth {
         page: TextPage,
         with_hashes: bool,
     ) -> Result<ExportPage, Error> {
-        let (rows, after) = (page.rows, page.after.clone());
+        let rows = page.rows;
+        let after: String = page.after.chars().take(ID_CHARS).collect();
         let users = self.parts.store.users(page).await?;
         let full = u32::try_from(users.len()).is_ok_and(|count| count >= rows);
         let next = users.last().filter(|_| full).map(|user| user.id.clone());

@@ -139,6 +139,10 @@ async fn an_id_comes_along_and_is_nobody_elses() {
             assert_eq!(done.problem.map(|it| it.0), Some("id"), "{line}");
         }
     }
+    // RFC 9700 §4.15: nor a client's.
+    let client = world.client(&["client_credentials"], |_| ()).await.client.id;
+    let done = import(&world, json!({ "email": "c@example.com", "id": client }), rules).await;
+    assert_eq!(done.problem.map(|it| it.0), Some("id"));
     assert_eq!(world.store.state().users.len(), 1);
 }
 
@@ -199,6 +203,11 @@ async fn an_export_has_no_secret_that_was_not_asked_for() {
     let full = world.oauth.export_people(&actor(), page(), true).await.unwrap();
     assert_eq!(full.people[0].password_hash.as_ref().unwrap().expose(), HASH);
     assert!(!format!("{full:?}").contains(HASH));
+    // What somebody asks for does not fill the ledger.
+    let long = TextPage { after: "z".repeat(60_000), rows: 10 };
+    world.oauth.export_people(&actor(), long, false).await.unwrap();
+    let last = world.store.state().events.last().cloned().unwrap();
+    assert!(last.detail.unwrap().len() < 100);
     // What cannot be recorded is not given out.
     world.ledger.broken.store(true, std::sync::atomic::Ordering::SeqCst);
     assert!(world.oauth.export_people(&actor(), page(), true).await.is_err());

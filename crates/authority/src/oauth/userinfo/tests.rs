@@ -43,6 +43,7 @@ impl Stage {
             audience: &[ISSUER.into()],
             cnf,
             actor: None,
+            exchanged_from: &[],
             details: &AuthorizationDetails::default(),
             login: Some(grant),
             until: None,

@@ -44,6 +44,7 @@ impl Exchange {
             audience: &[ORDERS.into(), "https://third.example/".into()],
             cnf,
             actor,
+            exchanged_from: &[],
             details: &AuthorizationDetails::default(),
             login: Some(&self.grant),
             until: None,
@@ -168,4 +169,49 @@ async fn rfc9449_s7_a_bound_token_is_exchanged_with_its_key_only() {
     let answer = it.world.oauth.token(&proved).await.unwrap();
     let bound = claims(&it.world, &answer, ORDERS).confirmation.unwrap();
     assert_eq!(bound.jkt.as_deref(), Some(key.id()));
+}
+
+/// What a client handed on ends with it: the token that was made of its token, and what was made of that.
+#[tokio::test]
+async fn an_exchanged_token_ends_with_each_client_that_it_came_from() {
+    let it = exchange().await;
+    let next = it
+        .world
+        .client(&["client_credentials", EXCHANGE], |ask| {
+            ask.scopes = strings(&["orders:read"]);
+            ask.resources = strings(&[ORDERS]);
+        })
+        .await;
+    let first = it.ask(&it.token(None, None), &[]).await.unwrap();
+    let secret = next.secret.as_ref().unwrap().expose().clone();
+    let second = |subject: &str| {
+        let pairs =
+            [("grant_type", EXCHANGE), ("subject_token", subject), ("subject_token_type", ACCESS)];
+        basic(&next.client.id, &secret, &pairs)
+    };
+    let last = it.world.oauth.token(&second(first.access_token.expose())).await.unwrap();
+    let of =
+        |answer: &TokenResponse| claims(&it.world, answer, ORDERS).other["exchanged_from"].clone();
+    let (app, service) = (it.app.client.id.clone(), it.service.client.id.clone());
+    let mut both = [app.clone(), service.clone()];
+    both.sort();
+    assert_eq!(of(&first), json!([app]));
+    assert_eq!(of(&last), json!(both));
+    let lives = async |answer: &TokenResponse| {
+        it.world.oauth.introspect_own(&answer.access_token).await.unwrap().is_some()
+    };
+    assert!(lives(&first).await && lives(&last).await);
+    it.world.oauth.disable_client(&actor(), &service).await.unwrap();
+    assert!(!lives(&first).await && !lives(&last).await);
+    assert_eq!(
+        it.ask(first.access_token.expose(), &[]).await.unwrap_err(),
+        ErrorCode::InvalidClient
+    );
+    it.world.after(6);
+    it.world.oauth.enable_client(&actor(), &service).await.unwrap();
+    let first = it.ask(&it.token(None, None), &[]).await.unwrap();
+    let last = it.world.oauth.token(&second(first.access_token.expose())).await.unwrap();
+    assert!(lives(&last).await);
+    it.world.oauth.disable_client(&actor(), &app).await.unwrap();
+    assert!(!lives(&first).await && !lives(&last).await, "two hands away");
 }
