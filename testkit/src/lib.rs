@@ -29,6 +29,7 @@ pub mod postgres;
 mod tls;
 mod upstream;
 pub mod wait;
+mod watched;
 mod webauthn;
 mod webdriver;
 
@@ -47,5 +48,6 @@ pub use person::{Arrival, Person};
 pub use places::{binary, free_port, parts, rounds, screens, soak, workspace};
 pub use tls::Authority;
 pub use upstream::{Answer, Seen, Takeover, Upstream};
+pub use watched::Asked;
 pub use webauthn::{Abilities, Authenticator, Credential};
-pub use webdriver::{TAB, WebDriver};
+pub use webdriver::{ENTER, TAB, WebDriver};

@@ -2,7 +2,10 @@
 //!
 //! Owns: the WebDriver commands for them. Never does: judge what they answer.
 
+use crate::jose::sha256;
 use crate::webdriver::WebDriver;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -78,6 +81,36 @@ impl Credential {
     pub fn user(&self) -> Option<String> {
         let bytes = URL_SAFE_NO_PAD.decode(self.0["userHandle"].as_str()?).ok()?;
         String::from_utf8(bytes).ok()
+    }
+
+    /// Answers a page as no browser would: the client's data as they are, and the authenticator's for `rp`, with these
+    /// flags and this counter (WebAuthn L3 §6.1); signed with the true key. What `navigator.credentials.get` gives, as
+    /// JSON.
+    ///
+    /// # Panics
+    /// When the browser tells no key of the kind that it makes, ECDSA on P-256.
+    pub fn answer(&self, client: &Value, (rp, flags, counter): (&str, u8, u32)) -> String {
+        let key = URL_SAFE_NO_PAD.decode(self.0["privateKey"].as_str().expect("a key"));
+        let key = key.expect("a key in Base64");
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &key);
+        let client = client.to_string();
+        let data = [sha256(rp.as_bytes()), vec![flags], counter.to_be_bytes().to_vec()].concat();
+        let signed = [data.clone(), sha256(client.as_bytes())].concat();
+        let signature = key.expect("a P-256 key").sign(&SystemRandom::new(), &signed);
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        json!({
+            "id": self.id(),
+            "rawId": self.id(),
+            "type": "public-key",
+            "response": {
+                "clientDataJSON": text(client.as_bytes()),
+                "authenticatorData": text(&data),
+                "signature": text(signature.expect("a signature").as_ref()),
+                "userHandle": self.0["userHandle"],
+            },
+            "clientExtensionResults": {},
+        })
+        .to_string()
     }
 
     /// A copy of it with this counter.

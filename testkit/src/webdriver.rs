@@ -15,12 +15,14 @@ use std::time::Duration;
 const COMMAND: Duration = Duration::from_secs(120);
 /// How long `chromedriver` may take until it listens.
 const START: Duration = Duration::from_secs(30);
+/// Characters of a command that a failing test shows.
+const SHOWN: usize = 500;
 /// The member under which WebDriver names an element (W3C WebDriver §12.1).
-const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+pub(crate) const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// The Tab key (W3C WebDriver §17.4.2).
 pub const TAB: &str = "\u{E004}";
 /// The Enter key.
-const ENTER: &str = "\u{E007}";
+pub const ENTER: &str = "\u{E007}";
 
 /// What keeps the browser quiet and on this machine.
 const SWITCHES: [&str; 13] = [
@@ -55,6 +57,18 @@ impl WebDriver {
     /// # Panics
     /// When `chromedriver` or Chromium is not there, or does not start.
     pub fn start() -> Self {
+        Self::launch(&json!({ "browser": "ALL" }))
+    }
+
+    /// The same, where [`Self::network`] tells what was asked of whom.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn watched() -> Self {
+        Self::launch(&json!({ "browser": "ALL", "performance": "ALL" }))
+    }
+
+    fn launch(logs: &Value) -> Self {
         let profile = tempfile::tempdir().expect("a folder");
         let port = places::free_port();
         let child = Command::new("chromedriver")
@@ -75,7 +89,7 @@ impl WebDriver {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": { "args": args },
-            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:loggingPrefs": logs,
         } } });
         let made = driver.ask("POST", "/session", &wanted);
         driver.session = made["sessionId"].as_str().expect("a session").to_owned();
@@ -177,6 +191,14 @@ impl WebDriver {
     /// When it leads nowhere.
     pub fn enter(&self) {
         self.leave(|| self.press(ENTER));
+    }
+
+    /// Presses the space bar, and waits until the page to which that leads is loaded.
+    ///
+    /// # Panics
+    /// When it leads nowhere.
+    pub fn space(&self) {
+        self.leave(|| self.press(" "));
     }
 
     /// Does what leads to another page. WHY a mark: a command may return before the browser has left.
@@ -291,6 +313,8 @@ impl WebDriver {
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
         let answer = self.exchange(method, path, body, COMMAND).expect("chromedriver answers");
         let value = &answer["value"];
+        // A body may be a whole library.
+        let body: String = body.to_string().chars().take(SHOWN).collect();
         assert!(value["error"].is_null(), "{method} {path} {body}: {}", value["message"]);
         value.clone()
     }
@@ -332,6 +356,6 @@ fn by(css: &str) -> Value {
     json!({ "using": "css selector", "value": css })
 }
 
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }

@@ -473,6 +473,7 @@ pub(crate) fn name(typed: &str, otherwise: &str) -> Result<String, MethodRefused
     match text::optional_line("name", Some(typed.trim()), NAME_CHARS) {
         Ok(Some(name)) if !name.is_empty() => Ok(name),
         Ok(_) => Ok(otherwise.to_owned()),
+        Err(Error::Invalid { problem, .. }) => Err(MethodRefused::Invalid("name", problem)),
         Err(error) => Err(MethodRefused::Invalid("name", error.to_string())),
     }
 }

@@ -21,6 +21,12 @@ pub(super) fn routes() -> Router<Issuer> {
 
 async fn ask(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let session = visit.session();
+    // Who has begun to sign in is asked for the rest, and for nothing twice.
+    if let Some(text) = &session
+        && let Some(step) = second::own_step(&issuer, &visit, text, None).await
+    {
+        return step;
+    }
     let Some(code) = visit.params.get("user_code") else {
         return match issuer.oauth().current(session.as_ref()).await {
             Ok(Some(_)) => form(&issuer, StatusCode::OK, String::new(), None),

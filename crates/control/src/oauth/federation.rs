@@ -191,7 +191,7 @@ async fn home(issuer: &Issuer, visit: Visit, signed_in: SignedIn, proceed: &str)
     with_cookie(with_cookie(response, Some(session)), browser)
 }
 
-fn authorize(proceed: &str) -> String {
+pub(super) fn authorize(proceed: &str) -> String {
     format!("/oauth/authorize?{}", encode([(CONTINUE, proceed)]))
 }
 

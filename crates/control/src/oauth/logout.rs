@@ -45,7 +45,9 @@ async fn decided(State(issuer): State<Issuer>, visit: Visit) -> Response {
 async fn go_on(issuer: &Issuer, visit: &Visit, params: Params, csrf: Option<String>) -> Response {
     let session = visit.session();
     let call = LogoutCall { params, session: session.clone(), csrf, origin: visit.origin.clone() };
-    let gone = Some(visit.cookies.clear(SESSION));
+    // WHY only where one came: browsers send none with a form of another site, and a cookie that is removed in answer to
+    // that would sign the person out all the same (RP-Initiated Logout 1.0 §6).
+    let gone = session.is_some().then(|| visit.cookies.clear(SESSION));
     match issuer.oauth().logout(&call).await {
         LogoutStep::Redirect { url } => with_cookie(see_other(&url), gone),
         LogoutStep::Done => {

@@ -4,7 +4,7 @@ use super::Issuer;
 use super::answer::see_other;
 use super::federation;
 use super::form::SESSION;
-use super::person::{Visit, forged, message, own_login, with_cookie};
+use super::person::{Visit, forged, message_to, own_login, sentence, with_cookie};
 use super::second::{self, Ask, METHODS, broken, second_page};
 use crate::pages::forms::{AddApp, Codes, MethodView, Methods, page};
 use authority::factors::totp;
@@ -33,10 +33,11 @@ async fn methods(State(issuer): State<Issuer>, visit: Visit) -> Response {
     listed(&issuer, &visit, None).await
 }
 
-async fn listed(issuer: &Issuer, visit: &Visit, said: Option<String>) -> Response {
+/// The page. `wrong`: the method that cannot be changed, and why.
+async fn listed(issuer: &Issuer, visit: &Visit, wrong: Option<(String, String)>) -> Response {
     let session = visit.session();
     match issuer.oauth().own_methods(session.as_ref()).await {
-        Ok(Ok(own)) => list(issuer, visit, &own, said),
+        Ok(Ok(own)) => list(issuer, visit, &own, wrong),
         Ok(Err(refused)) => refuse(issuer, visit, refused).await,
         Err(_) => broken(issuer, visit),
     }
@@ -52,20 +53,26 @@ pub(super) fn is_ours(issuer: &Issuer, visit: &Visit) -> bool {
     visit.is_of_session(issuer, FORM)
 }
 
-fn list(issuer: &Issuer, visit: &Visit, own: &OwnMethods, said: Option<String>) -> Response {
+fn list(
+    issuer: &Issuer,
+    visit: &Visit,
+    own: &OwnMethods,
+    error: Option<(String, String)>,
+) -> Response {
+    let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let template = Methods {
         brand: issuer.brand(),
         csrf: csrf(issuer, visit),
         account: own.user.email.clone(),
         must_add: own.must_add,
         passkeys: issuer.oauth().has_passkeys(),
-        said,
+        error,
         methods: own.authenticators.iter().filter(|it| !is_elsewhere(it)).map(view).collect(),
         accounts: own.authenticators.iter().filter(|it| is_elsewhere(it)).map(view).collect(),
         providers: federation::linkable(issuer, visit),
         left: own.recovery_left,
     };
-    page(StatusCode::OK, &template, None).into_response()
+    page(status, &template, None).into_response()
 }
 
 fn is_elsewhere(it: &AuthenticatorRecord) -> bool {
@@ -98,7 +105,10 @@ async fn new_app(State(issuer): State<Issuer>, visit: Visit) -> Response {
     }
 }
 
-fn app_page(issuer: &Issuer, visit: &Visit, fresh: NewTotp, error: Option<String>) -> Response {
+/// What is wrong, and with which input.
+type Wrong = (&'static str, String);
+
+fn app_page(issuer: &Issuer, visit: &Visit, fresh: NewTotp, error: Option<Wrong>) -> Response {
     let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let Some(picture) = totp::qr_svg(&fresh.uri) else { return broken(issuer, visit) };
     let template = AddApp {
@@ -132,11 +142,11 @@ async fn add_app(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let session = visit.session();
     match oauth.add_totp(session.as_ref(), &ask, &visit.origin).await {
         Ok(Ok(changed)) => changed_page(&issuer, &visit, changed),
-        Ok(Err(MethodRefused::Invalid(_, words))) => {
+        Ok(Err(MethodRefused::Invalid(field, words))) => {
             let current = oauth.standing(session.as_ref()).await.ok().flatten();
             let email = current.map(|it| it.current.user.email).unwrap_or_default();
             match oauth.totp_again(&ask.state, &email) {
-                Some(fresh) => app_page(&issuer, &visit, fresh, Some(words)),
+                Some(fresh) => app_page(&issuer, &visit, fresh, Some((field, sentence(&words)))),
                 None => refuse(&issuer, &visit, MethodRefused::Gone).await,
             }
         }
@@ -176,9 +186,18 @@ async fn remove(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let session = visit.session();
     match issuer.oauth().remove_method(session.as_ref(), visit.param("id"), &visit.origin).await {
         Ok(Ok(())) => see_other(&issuer.oauth().settings().url(METHODS)),
+        Ok(Err(MethodRefused::Invalid(_, words))) => {
+            let wrong = (visit.param("id").to_owned(), sentence(&words));
+            Box::pin(listed(&issuer, &visit, Some(wrong))).await
+        }
         Ok(Err(refused)) => refuse(&issuer, &visit, refused).await,
         Err(_) => broken(&issuer, &visit),
     }
+}
+
+/// The way back to the page.
+fn back() -> (String, &'static str) {
+    (METHODS.to_owned(), "How you sign in")
 }
 
 /// What a person gets instead of a change.
@@ -204,16 +223,16 @@ pub(super) async fn refuse(issuer: &Issuer, visit: &Visit, refused: MethodRefuse
         }
         MethodRefused::Unreachable => second::unreachable(issuer, visit),
         MethodRefused::Invalid(_, words) => {
-            let said = ("Please check", &*words, Some("Go back and change it."));
-            message(issuer, StatusCode::BAD_REQUEST, said, None)
+            let said = ("Please check", &*words, Some("Change it, and try again."));
+            message_to(issuer, StatusCode::BAD_REQUEST, said, (None, Some(back())))
         }
         MethodRefused::Gone => {
             let said = (
                 "That is not there any more",
                 "It was changed meanwhile, or the page was open for too long.",
-                Some("Load the page with your ways of signing in again."),
+                Some("Look at your ways of signing in, and try again."),
             );
-            message(issuer, StatusCode::CONFLICT, said, None)
+            message_to(issuer, StatusCode::CONFLICT, said, (None, Some(back())))
         }
         MethodRefused::TooMany => {
             let said = (
@@ -221,7 +240,7 @@ pub(super) async fn refuse(issuer: &Issuer, visit: &Visit, refused: MethodRefuse
                 "You have as many ways of signing in as one account may have, or this one is among them.",
                 Some("Remove one that you do not use."),
             );
-            message(issuer, StatusCode::CONFLICT, said, None)
+            message_to(issuer, StatusCode::CONFLICT, said, (None, Some(back())))
         }
     }
 }

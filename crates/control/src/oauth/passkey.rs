@@ -102,7 +102,11 @@ async fn new(State(issuer): State<Issuer>, visit: Visit) -> Response {
     add_page(&issuer, &visit, None).await
 }
 
-async fn add_page(issuer: &Issuer, visit: &Visit, error: Option<String>) -> Response {
+async fn add_page(
+    issuer: &Issuer,
+    visit: &Visit,
+    error: Option<(&'static str, String)>,
+) -> Response {
     match issuer.oauth().new_passkey(visit.session().as_ref()).await {
         Ok(Ok(ask)) => {
             let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
@@ -129,7 +133,9 @@ async fn add(State(issuer): State<Issuer>, visit: Visit) -> Response {
     let session = visit.session();
     match issuer.oauth().add_passkey(session.as_ref(), &ask, &visit.origin).await {
         Ok(Ok(changed)) => changed_page(&issuer, &visit, changed),
-        Ok(Err(MethodRefused::Invalid(_, words))) => add_page(&issuer, &visit, Some(words)).await,
+        Ok(Err(MethodRefused::Invalid(field, words))) => {
+            add_page(&issuer, &visit, Some((field, person::sentence(&words)))).await
+        }
         Ok(Err(refused)) => refuse(&issuer, &visit, refused).await,
         Err(_) => broken(&issuer, &visit),
     }

@@ -13,7 +13,7 @@ use crate::pages::forms::{ClientView, Consent, FormPost, Login, Message, ScopeVi
 use crate::pages::host_of;
 use authority::oauth::{
     Asked, CONTINUE, CompleteSetup, ConsentAnswer, ConsentView, LoginReason, LoginView, Origin,
-    SessionText, SignIn, SignInRefused, Step,
+    RECOVER_PAGE, SessionText, SignIn, SignInRefused, Step,
 };
 use authority::people::Offers;
 use axum::Router;
@@ -121,14 +121,24 @@ pub(super) fn message(
     said: (&str, &str, Option<&str>),
     id: Option<String>,
 ) -> Response {
+    message_to(issuer, status, said, (id, None))
+}
+
+/// The same with a way on: an address of ours, and the words on its button.
+pub(super) fn message_to(
+    issuer: &Issuer,
+    status: StatusCode,
+    said: (&str, &str, Option<&str>),
+    (request_id, link): (Option<String>, Option<(String, &str)>),
+) -> Response {
     let (title, text, fix) = said;
     let template = Message {
         brand: issuer.brand(),
         title: title.to_owned(),
         text: sentence(text),
         fix: fix.map(str::to_owned),
-        link: None,
-        request_id: id,
+        link: link.map(|(to, words)| (to, words.to_owned())),
+        request_id,
     };
     page(status, &template, None).into_response()
 }
@@ -168,7 +178,17 @@ pub(super) fn forged(issuer: &Issuer, visit: &Visit) -> Response {
         "The form did not come from a page of ours, or your browser has lost its cookies.",
         Some("Go back and load the page again."),
     );
-    message(issuer, StatusCode::FORBIDDEN, said, Some(visit.origin.request_id.to_string()))
+    let link = shown_at(visit.parts.uri.path()).map(|to| (to.to_owned(), "Load it again"));
+    let id = Some(visit.origin.request_id.to_string());
+    message_to(issuer, StatusCode::FORBIDDEN, said, (id, link))
+}
+
+/// The page of ours whose form goes to `path`, where that page needs nothing else. What was typed is not taken along: it
+/// may have come from anywhere.
+fn shown_at(path: &str) -> Option<&'static str> {
+    const PAGES: [&str; 7] =
+        [METHODS, ACCOUNT, "/login", "/setup", RECOVER_PAGE, "/recover", "/device"];
+    PAGES.into_iter().find(|page| path.starts_with(page))
 }
 
 /// What was tried, and why it did not do.
@@ -451,7 +471,8 @@ pub(super) async fn onward(issuer: &Issuer, visit: &Visit, session: SessionText)
             Some(next) => see_other(&issuer.oauth().settings().url(next)),
             None => {
                 let said = ("You are signed in", "You can close this page.", None);
-                message(issuer, StatusCode::OK, said, None)
+                let link = (ACCOUNT.to_owned(), "Your account");
+                message_to(issuer, StatusCode::OK, said, (None, Some(link)))
             }
         };
     }
@@ -551,6 +572,11 @@ pub(super) fn weak(words: &str) -> String {
 
 /// A rule's words as a sentence; a sentence stays as it is.
 pub(super) fn sentence(words: &str) -> String {
+    // "Is too short" is half a sentence.
+    let words = &*match words.strip_prefix("is ") {
+        Some(rest) => format!("this is {rest}"),
+        None => words.to_owned(),
+    };
     let mut letters = words.chars();
     let first: String = letters.next().map(|it| it.to_uppercase().collect()).unwrap_or_default();
     let end = if words.ends_with('.') { "" } else { "." };

@@ -60,7 +60,7 @@ async fn asked(State(issuer): State<Issuer>, visit: Visit) -> Response {
             // WHY apart: how long it takes would tell whether there is an account. As many as there are places.
             drop(tokio::spawn(async move { oauth.post_letter(due).await }));
             // RFC 9110 §15.4.4: loading the page again asks for no other letter.
-            see_other(&issuer.oauth().settings().url(&format!("{RECOVER_PAGE}?sent")))
+            see_other(&issuer.oauth().settings().url(&format!("{RECOVER_PAGE}?sent=1")))
         }
         Ok(Err(refused)) => {
             let page = ask_page(&issuer, &visit, Some(told(refused)));

@@ -3,9 +3,10 @@
 use super::Issuer;
 use super::addresses::ADDRESSES;
 use super::answer::see_other;
+use super::federation;
 use super::form::{BROWSER, SESSION};
 use super::passkey;
-use super::person::{self, Visit, forged, message, own_login, own_page, with_cookie};
+use super::person::{self, Visit, forged, message, message_to, own_login, own_page, with_cookie};
 use crate::pages::forms::{Second, page};
 use authority::oauth::{CONTINUE, PasskeyAsk, Presented, SessionText, SignInRefused, SignedIn};
 use authority::people::Offers;
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use base::Secret;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
+use protocol::oauth::params::encode;
 
 /// Where people add and remove ways of signing in.
 pub(super) const METHODS: &str = "/account/methods";
@@ -216,9 +218,16 @@ fn begin_again(issuer: &Issuer, visit: &Visit) -> Response {
     let said = (
         "Please begin again",
         "Your sign-in took too long, or began in another browser.",
-        Some("Go back to the application, or to the sign-in page."),
+        Some("Sign in once more to go on."),
     );
-    message(issuer, StatusCode::FORBIDDEN, said, Some(visit.origin.request_id.to_string()))
+    let text = visit.param(CONTINUE);
+    let target = match text.strip_prefix("next:").map(own_page) {
+        Some(Some(next)) => format!("/login?{}", encode([("next", next)])),
+        Some(None) => "/login".to_owned(),
+        None => federation::authorize(text),
+    };
+    let id = Some(visit.origin.request_id.to_string());
+    message_to(issuer, StatusCode::FORBIDDEN, said, (id, Some((target, "Sign in"))))
 }
 
 pub(super) fn broken(issuer: &Issuer, visit: &Visit) -> Response {

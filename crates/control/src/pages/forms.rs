@@ -55,7 +55,17 @@ pub(crate) struct AddPasskeyPage {
     pub(crate) options: String,
     pub(crate) state: String,
     pub(crate) name: String,
-    pub(crate) error: Option<String>,
+    /// What is wrong, and with which input: `name` or `answer`.
+    pub(crate) error: Option<(&'static str, String)>,
+}
+
+impl AddPasskeyPage {
+    /// What is wrong with an input.
+    fn wrong(&self, input: &str) -> Option<&str> {
+        let it = self.error.as_ref()?;
+        let place = if it.0 == "name" { "name" } else { "answer" };
+        (place == input).then_some(it.1.as_str())
+    }
 }
 
 /// A link that leads to another provider.
@@ -121,7 +131,8 @@ pub(crate) struct Methods {
     pub(crate) must_add: bool,
     /// Whether passkeys can be added.
     pub(crate) passkeys: bool,
-    pub(crate) said: Option<String>,
+    /// The method that cannot be changed, by its id, and why.
+    pub(crate) error: Option<(String, String)>,
     pub(crate) methods: Vec<MethodView>,
     /// Accounts elsewhere that are linked.
     pub(crate) accounts: Vec<MethodView>,
@@ -129,6 +140,13 @@ pub(crate) struct Methods {
     pub(crate) providers: Vec<ProviderLink>,
     /// Recovery codes that are left.
     pub(crate) left: Option<usize>,
+}
+
+impl Methods {
+    /// What is wrong with a method.
+    fn wrong(&self, id: &str) -> Option<&str> {
+        self.error.as_ref().filter(|it| it.0 == id).map(|it| it.1.as_str())
+    }
 }
 
 /// A session of a person.
@@ -177,7 +195,17 @@ pub(crate) struct AddApp {
     pub(crate) picture: String,
     pub(crate) text: String,
     pub(crate) name: String,
-    pub(crate) error: Option<String>,
+    /// What is wrong, and with which input: `name` or `code`.
+    pub(crate) error: Option<(&'static str, String)>,
+}
+
+impl AddApp {
+    /// What is wrong with an input.
+    fn wrong(&self, input: &str) -> Option<&str> {
+        let it = self.error.as_ref()?;
+        let place = if it.0 == "name" { "name" } else { "code" };
+        (place == input).then_some(it.1.as_str())
+    }
 }
 
 /// Shows recovery codes, once.

@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(11);
 
 /// Two nodes of one installation.
-struct Nodes {
+pub(crate) struct Nodes {
     one: Gate,
     two: Gate,
     _up: Upstream,
@@ -23,7 +23,7 @@ struct Nodes {
 }
 
 impl Nodes {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let postgres = PrivatePostgres::start().expect("PostgreSQL");
         let up = Upstream::ok();
         let first = Gate::builder();
@@ -49,7 +49,7 @@ impl Nodes {
         Self { one, two, _up: up, _folder: folder, _postgres: postgres }
     }
 
-    fn both(&self) -> [&Gate; 2] {
+    pub(crate) fn both(&self) -> [&Gate; 2] {
         [&self.one, &self.two]
     }
 

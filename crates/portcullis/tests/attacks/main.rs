@@ -18,6 +18,7 @@ mod connections;
 mod control;
 mod frames;
 mod identity;
+mod people_nodes;
 mod places;
 mod reloads;
 mod revocation;

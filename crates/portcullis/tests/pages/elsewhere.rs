@@ -3,21 +3,33 @@
 use crate::stage::*;
 use testkit::{Node, Person, WebDriver, request};
 
-fn stage() -> (Stage, Node) {
+/// A provider, and the section that names it.
+pub(crate) fn provider() -> (Node, String) {
     let provider = Node::start("provider.mjs", &[]);
-    let stage = Stage::start_with(&format!(
+    let section = format!(
         "[[provider]]\nname = \"corp\"\ndisplay_name = \"Example Corp\"\nissuer = \"{}\"\n\
          client_id = \"us\"\nclient_secret = \"shared\"\ncreate = [\"example.com\"]\n",
         provider.url()
-    ));
+    );
+    (provider, section)
+}
+
+/// Tells the provider where people of the stage come back to.
+pub(crate) fn introduce(stage: &Stage, provider: &Node) {
     let back = stage.at("/login/callback/corp");
     let url = provider.url() + "/test/redirect";
     assert_eq!(request("POST", &url, &[], back.as_bytes()).status, 200);
+}
+
+fn stage() -> (Stage, Node) {
+    let (provider, section) = provider();
+    let stage = Stage::start_with(&section);
+    introduce(&stage, &provider);
     (stage, provider)
 }
 
 /// Signs in on the provider's own pages.
-fn at_provider(browser: &WebDriver, provider: &Node, name: &str) {
+pub(crate) fn at_provider(browser: &WebDriver, provider: &Node, name: &str) {
     assert!(browser.url().starts_with(&provider.url()), "{}", browser.url());
     browser.fill("input[name=login]", name);
     browser.fill("input[name=password]", "anything");

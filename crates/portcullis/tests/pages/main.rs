@@ -4,12 +4,17 @@
 mod addresses;
 mod elsewhere;
 mod flows;
+mod forged;
+mod forgery;
+mod inputs;
 mod keyboard;
 mod mail;
 mod passkeys;
 mod plain;
 mod policy;
+mod recovery;
 mod second;
 mod sights;
 mod stage;
 mod tour;
+mod walk;

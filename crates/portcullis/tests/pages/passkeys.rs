@@ -1,5 +1,6 @@
 //! Passkeys in a real browser, with authenticators in its software (WebAuthn L3 §11).
 
+use crate::second::forget;
 use crate::stage::*;
 use serde_json::json;
 use std::time::Duration;
@@ -8,13 +9,8 @@ use testkit::{Abilities, Person, WebDriver, parameter, wait};
 /// How long the browser may take over what it does by itself.
 const BY_ITSELF: Duration = Duration::from_secs(20);
 
-/// Forgets all cookies: another browser with the same authenticators.
-fn forget(browser: &WebDriver) {
-    browser.devtools("Network.clearBrowserCookies", &json!({}));
-}
-
 /// Adds a passkey to the account that is signed in; whether with it came recovery codes.
-fn add(stage: &Stage, browser: &WebDriver, name: &str) -> bool {
+pub(crate) fn add(stage: &Stage, browser: &WebDriver, name: &str) -> bool {
     browser.open(&stage.at("/account/methods"));
     browser.click("form[action='/account/methods/passkey'] button");
     assert_eq!(browser.text("h1"), "Add a passkey");
@@ -29,7 +25,7 @@ fn add(stage: &Stage, browser: &WebDriver, name: &str) -> bool {
 }
 
 /// Presses a button whose answer is a word on the same page.
-fn press(browser: &WebDriver, css: &str) -> String {
+pub(crate) fn press(browser: &WebDriver, css: &str) -> String {
     browser.run("document.querySelector(arguments[0]).click();", &[json!(css)]);
     wait::until(BY_ITSELF, "a word about it", || browser.is_shown("[data-problem]"));
     browser.text("[data-problem]")
@@ -52,7 +48,7 @@ fn with_passkey(stage: &Stage, browser: &WebDriver) -> Person {
 
 /// From now on pages do not have the browser offer passkeys before a button is pressed. WHY: these authenticators answer
 /// that offer at once, as no person would.
-fn unoffered(browser: &WebDriver) {
+pub(crate) fn unoffered(browser: &WebDriver) {
     let source = "delete PublicKeyCredential.isConditionalMediationAvailable;";
     browser.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": source }));
 }

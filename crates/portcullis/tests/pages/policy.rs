@@ -6,6 +6,8 @@ use testkit::{Answer, Person, Upstream, WebDriver, get};
 
 /// Bytes of a sign-in page with everything that it loads.
 const SIGN_IN_BYTES: usize = 30 * 1024;
+/// How often the page is loaded to see how soon it comes.
+const LOADS: usize = 21;
 
 #[test]
 fn what_is_injected_does_nothing_and_is_complained_of() {
@@ -91,4 +93,26 @@ fn a_sign_in_page_weighs_less_than_30_kilobytes() {
     assert!(answers.iter().all(|it| it.status == 200), "{urls:?}");
     let bytes: usize = answers.iter().map(|it| it.head.len() + it.body.kept.len()).sum();
     assert!(bytes < SIGN_IN_BYTES, "{bytes} bytes: {urls:?}");
+}
+
+/// How long the first byte takes is told and not judged: a busy machine would be measured, and a build for debugging.
+#[test]
+fn a_sign_in_page_tells_how_soon_its_first_byte_comes() {
+    let stage = Stage::start();
+    let client = stage.client("Orders dashboard");
+    let browser = WebDriver::start();
+    let mut waits: Vec<f64> = (0..LOADS)
+        .map(|_| {
+            browser.open(&stage.authorize(&client, &[]));
+            let waited = browser.run(
+                "const it = performance.getEntriesByType('navigation')[0]; \
+                 return it.responseStart - it.requestStart;",
+                &[],
+            );
+            waited.as_f64().expect("milliseconds")
+        })
+        .collect();
+    waits.sort_by(f64::total_cmp);
+    println!("first byte of the sign-in page: {:.1} ms (median of {LOADS})", waits[LOADS / 2]);
+    assert!(waits.iter().all(|it| *it > 0.0), "{waits:?}");
 }

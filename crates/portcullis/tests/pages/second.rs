@@ -22,8 +22,8 @@ pub(crate) struct Added {
     pub(crate) codes: Vec<String>,
 }
 
-/// Adds an app to the account that is signed in.
-pub(crate) fn add_app(stage: &Stage, browser: &WebDriver) -> Added {
+/// Adds an app to the account that is signed in: its secret, and the code that added it.
+pub(crate) fn type_app(stage: &Stage, browser: &WebDriver) -> (String, String) {
     browser.open(&stage.at("/account/methods"));
     assert_eq!(browser.text("h1"), "How you sign in");
     browser.click("form[action='/account/methods/app'] button");
@@ -37,6 +37,12 @@ pub(crate) fn add_app(stage: &Stage, browser: &WebDriver) -> Added {
     let used = code(&secret, 0);
     browser.fill("#code", &used);
     browser.click("form.panel button");
+    (secret, used)
+}
+
+/// Adds the first app, with which recovery codes come.
+pub(crate) fn add_app(stage: &Stage, browser: &WebDriver) -> Added {
+    let (secret, used) = type_app(stage, browser);
     assert_eq!(browser.text("h1"), "Your recovery codes", "{}", browser.text("main"));
     let codes: Vec<_> = browser.text(".codes").split_whitespace().map(str::to_owned).collect();
     let codes: Vec<_> = codes.into_iter().filter(|it| it.len() > 4).collect();

@@ -12,10 +12,11 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 /// The page of the application, whatever it is asked.
 const APPLICATION: &str = "<!doctype html><html lang=en><title>Shop</title><link rel=icon href=data:,>\
                            <h1>Back at the shop</h1>";
-/// What is no complaint about a page: that an answer of ours has a status of 4xx, and that a script has moved the focus
-/// before the browser did.
-const NO_COMPLAINTS: [&str; 2] = [
+/// What is no complaint about a page: that an answer of ours has a status of 4xx, or 503 where a provider does not answer
+/// us, and that a script has moved the focus before the browser did.
+const NO_COMPLAINTS: [&str; 3] = [
     "Failed to load resource: the server responded with a status of 4",
+    "Failed to load resource: the server responded with a status of 503",
     "Autofocus processing was blocked because a document already has a focused element",
 ];
 
@@ -131,7 +132,13 @@ pub(crate) fn page(html: &str) -> Answer {
 
 /// Fails when the browser had anything to complain of since this was last asked.
 pub(crate) fn quiet(browser: &WebDriver) {
+    quiet_of(browser, "");
+}
+
+/// The same, of the pages of one server.
+pub(crate) fn quiet_of(browser: &WebDriver, server: &str) {
     let mut complaints = browser.console();
+    complaints.retain(|line| line.contains(server));
     complaints.retain(|line| !NO_COMPLAINTS.iter().any(|it| line.contains(it)));
     assert!(complaints.is_empty(), "at {}: {complaints:#?}", browser.url());
 }

@@ -1,9 +1,15 @@
-//! Every page in every state that people meet, with what is hard to lay out: the tour that [`crate::sights`] takes.
+//! Every page in every state that people meet, with what is hard to lay out: the tour that [`crate::sights`] and others
+//! take.
+
+mod elsewhere;
+mod passkeys;
+mod recovery;
+mod trouble;
 
 use crate::second::{code, forget};
 use crate::stage::*;
 use serde_json::json;
-use testkit::{Gate, Person, WebDriver, request};
+use testkit::{Gate, Node, Person, WebDriver, free_port, request};
 
 /// A name as long as names may be, in one word.
 const LONG: &str = "Internationalisierungsarbeitsgruppenverwaltungsanwendungsbetriebsgesellschaftsoberflächenschnittst";
@@ -26,16 +32,54 @@ const DESK: &[u32] = &[1280];
 const PHONE: &[u32] = &[360];
 const NONE: &[u32] = &[];
 
-/// Opens every page in every state, and calls `look` at each.
-pub(crate) fn take(stage: &Stage, browser: &WebDriver, mut look: impl FnMut(&Sight)) {
-    let mut at = |name: &'static str, heading: &str, widths: &'static [u32]| {
-        assert!(browser.text("h1").contains(heading), "{name}: {}", browser.text("h1"));
-        look(&Sight { name, widths });
-    };
-    browser.open(&stage.at("/"));
-    at("root", "The gate", BOTH);
-    set_up(stage, browser, &mut at);
-    let person = Person::new(&stage.gate, "Ada Lovelace");
+/// Where the tour is taken: an authority with providers and rules, so that every page can be met.
+pub(crate) struct Scene {
+    pub(crate) stage: Stage,
+    provider: Node,
+}
+
+impl Scene {
+    /// Sets it.
+    pub(crate) fn set() -> Self {
+        let (provider, corp) = crate::elsewhere::provider();
+        // Nobody listens there.
+        let away = format!("http://127.0.0.1:{}", free_port());
+        let stage = Stage::start_with(&format!(
+            "{corp}[[provider]]\nname = \"away\"\ndisplay_name = \"Fabrikam Verwaltungsgesellschaft mbH\"\n\
+             issuer = \"{away}\"\nclient_id = \"us\"\nclient_secret = \"shared\"\n\
+             [[sign_in]]\nname = \"crew\"\ngroups = [\"crew\"]\nacr = \"aal2\"\n\
+             [[sign_in]]\nname = \"vault\"\ngroups = [\"vault\"]\nacr = \"phr\"\n{}",
+            crate::addresses::LISTS
+        ));
+        crate::elsewhere::introduce(&stage, &provider);
+        Self { stage, provider }
+    }
+
+    /// Opens every page in every state, and calls `look` at each.
+    pub(crate) fn take(&self, browser: &WebDriver, mut look: impl FnMut(&Sight)) {
+        let mut at = |name: &'static str, heading: &str, widths: &'static [u32]| {
+            let found = browser.text("h1");
+            assert!(found.contains(heading), "{name}: {found}: {}", browser.text("body"));
+            look(&Sight { name, widths });
+        };
+        let stage = &self.stage;
+        browser.open(&stage.at("/"));
+        at("root", "The gate", BOTH);
+        set_up(stage, browser, &mut at);
+        clients(stage, browser, &mut at);
+        strangers(stage, browser, &mut at);
+        second_steps(stage, browser, &mut at);
+        crate::addresses::tour(stage, browser, &mut at);
+        recovery::take(stage, browser, &mut at);
+        elsewhere::take(self, browser, &mut at);
+        passkeys::take(stage, browser, &mut at);
+        trouble::take(stage, browser, &mut at);
+    }
+}
+
+/// What a client leads to.
+fn clients(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
+    let mut person = Person::new(&stage.gate, "Ada Lovelace");
     let client = stage.client("Orders dashboard");
     browser.open(&stage.authorize(&client, &[]));
     at("sign-in", "Sign in", BOTH);
@@ -47,20 +91,27 @@ pub(crate) fn take(stage: &Stage, browser: &WebDriver, mut look: impl FnMut(&Sig
     at("consent", "Allow Orders dashboard?", BOTH);
     browser.open(&stage.authorize("nobody", &[]));
     at("error", "This request cannot go on", DESK);
-    devices(stage, browser, &mut at);
+    devices(stage, browser, at);
     // The page goes on by itself where scripts run.
     browser.scripts(false);
     browser.open(&stage.authorize(&client, &[("response_mode", "form_post")]));
     browser.click("button[value=allow]");
     browser.scripts(true);
     at("one-moment", "One moment", NONE);
+    // The same person somewhere else, where they allow what has a long name.
+    for name in ["Orders dashboard", LONG] {
+        person.authorize(&stage.authorize(&stage.client(name), &[]));
+    }
+    browser.open(&stage.at("/account"));
+    assert!(browser.has("input[value=others]") && browser.text("main").contains(LONG));
+    at("account-many", "Your account", BOTH);
     browser.open(&stage.logout(&client));
     at("sign-out", "Sign out?", DESK);
     browser.click("button[value=deny]");
     at("stays-signed-in", "You stay signed in", NONE);
-    strangers(stage, browser, &mut at);
-    second_steps(stage, browser, &mut at);
-    crate::addresses::tour(stage, browser, &mut at);
+    browser.open(&stage.at("/oauth/logout"));
+    browser.click("button[value=allow]");
+    at("signed-out", "You are signed out", NONE);
 }
 
 /// Two factors: adding one, and being asked for it.

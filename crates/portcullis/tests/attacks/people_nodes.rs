@@ -1,0 +1,110 @@
+//! What an attacker wins who shows one proof of a person's in many browsers at the same moment, at two nodes.
+
+use crate::authority_nodes::Nodes;
+use std::process::Command;
+use testkit::{Browser, Gate, Landing, Page, Person, Response, encode, request};
+
+/// Browsers that have shown the password and not yet the second step.
+const BROWSERS: usize = 6;
+/// The form of the second step.
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+fn page(landing: Landing) -> Page {
+    match landing {
+        Landing::Page(page) => page,
+        Landing::Elsewhere(url) => panic!("it leads to {url}"),
+    }
+}
+
+/// What an app shows now, or `steps` later: Debian's oathtool.
+fn code(secret: &str, steps: u32) -> String {
+    let now = format!("now + {} seconds", 30 * steps);
+    let args = ["--totp", "--base32", "--now", &now, secret];
+    let output = Command::new("oathtool").args(args).output().expect("oathtool is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Sends the form of a page with these values; the page that comes.
+fn send(browser: &mut Browser, from: &Page, values: &[(&str, &str)]) -> Page {
+    let form = from.form().unwrap_or_else(|| panic!("{}", from.response.text()));
+    let filled = values.iter().fold(form, |form, (name, value)| form.with(name, value));
+    page(browser.send(from, &filled))
+}
+
+/// Signs in as far as the password goes.
+fn half(gate: &Gate, person: &Person) -> (Browser, Page) {
+    let mut browser = Browser::new(&gate.control());
+    let asked = page(browser.open(&(gate.control() + "/login?next=/account/methods")));
+    let values = [("email", person.email()), ("password", person.password())];
+    let next = send(&mut browser, &asked, &values);
+    (browser, next)
+}
+
+/// Adds an app: its secret, and the recovery codes that come with it.
+fn enrol(gate: &Gate, person: &Person) -> (String, Vec<String>) {
+    let (mut browser, methods) = half(gate, person);
+    let adding = send(&mut browser, &methods, &[]);
+    let text = adding.response.text();
+    let shown = text.split_once("Text to type: <code>").and_then(|it| it.1.split_once("</code>"));
+    let secret: String = shown.expect("a secret").0.split_whitespace().collect();
+    let done = send(&mut browser, &adding, &[("code", &code(&secret, 0))]).response.text();
+    let codes = done.split("<li><code>").skip(1).filter_map(|it| it.split_once("</code>"));
+    let codes: Vec<_> = codes.map(|(code, _)| code.to_owned()).collect();
+    assert_eq!(codes.len(), 10, "{done}");
+    (secret, codes)
+}
+
+/// What each browser sends in the second step, all at once, at both nodes in turn; how many are let in.
+fn race(nodes: &Nodes, waiting: &[(Browser, Page)], (factor, proof): (&str, &str)) -> usize {
+    let both = nodes.both().map(Gate::control);
+    let both = &both;
+    let answers: Vec<Response> = std::thread::scope(|scope| {
+        let asked: Vec<_> = waiting
+            .iter()
+            .enumerate()
+            .map(|(number, (browser, page))| {
+                scope.spawn(move || {
+                    let form = page.form().expect("a form");
+                    let form = form.with("factor", factor).with("code", proof);
+                    let pairs = browser.cookies().iter().map(|(k, v)| format!("{k}={v}"));
+                    let cookies = pairs.collect::<Vec<_>>().join("; ");
+                    let url = both[number % 2].clone() + "/login";
+                    let body = encode(&form.fields);
+                    request("POST", &url, &[FORM, ("cookie", &cookies)], body.as_bytes())
+                })
+            })
+            .collect();
+        asked.into_iter().map(|it| it.join().expect("an answer")).collect()
+    });
+    let session = |it: &Response| {
+        it.values("set-cookie").iter().any(|it| it.starts_with("portcullis_session=pcs_"))
+    };
+    let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|it| session(it));
+    for answer in bad {
+        assert!(matches!(answer.status, 401 | 429 | 503), "{}", answer.text());
+    }
+    good.len()
+}
+
+/// RFC 6238 §5.2, issue 4: of many uses of one code, and of the last recovery code, at two nodes at once one counts.
+#[test]
+fn one_code_of_an_app_and_the_last_recovery_code_let_two_browsers_in() {
+    let nodes = Nodes::start();
+    let [one, _] = nodes.both();
+    let person = Person::new(one, "Ada");
+    let (secret, codes) = enrol(one, &person);
+    let waiting: Vec<_> = (0..BROWSERS).map(|_| half(one, &person)).collect();
+    assert!(waiting.iter().all(|(_, page)| page.title() == "One more step"));
+    assert_eq!(race(&nodes, &waiting, ("totp", &code(&secret, 1))), 1, "one code of the app");
+    for spent in &codes[..9] {
+        let (mut browser, asked) = half(one, &person);
+        let values = [("factor", "recovery"), ("code", spent.as_str())];
+        let inside = send(&mut browser, &asked, &values);
+        assert_eq!(inside.title(), "How you sign in", "{}", inside.response.text());
+    }
+    let waiting: Vec<_> = (0..BROWSERS).map(|_| half(one, &person)).collect();
+    assert_eq!(race(&nodes, &waiting, ("recovery", &codes[9])), 1, "the last recovery code");
+    let waiting: Vec<_> = (0..2).map(|_| half(one, &person)).collect();
+    assert_eq!(race(&nodes, &waiting, ("recovery", &codes[9])), 0, "it is spent");
+}
