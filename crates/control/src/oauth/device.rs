@@ -29,6 +29,11 @@ async fn ask(State(issuer): State<Issuer>, visit: Visit) -> Response {
     }
     let Some(code) = visit.params.get("user_code") else {
         return match issuer.oauth().current(session.as_ref()).await {
+            // RFC 6749 §3.1: a parameter without a value counts as left out; of our own form it is a field left empty.
+            Ok(Some(_)) if visit.parts.uri.query() == Some("user_code=") => {
+                let words = "Type the code that the device or terminal shows.";
+                form(&issuer, StatusCode::BAD_REQUEST, String::new(), Some(words))
+            }
             Ok(Some(_)) => form(&issuer, StatusCode::OK, String::new(), None),
             Ok(None) => own_login(&issuer, &visit, None),
             Err(_) => broken(&issuer, &visit),

@@ -186,8 +186,8 @@ pub(super) fn forged(issuer: &Issuer, visit: &Visit) -> Response {
 /// The page of ours whose form goes to `path`, where that page needs nothing else. What was typed is not taken along: it
 /// may have come from anywhere.
 fn shown_at(path: &str) -> Option<&'static str> {
-    const PAGES: [&str; 7] =
-        [METHODS, ACCOUNT, "/login", "/setup", RECOVER_PAGE, "/recover", "/device"];
+    const PAGES: [&str; 8] =
+        [METHODS, ADDRESSES, ACCOUNT, "/login", "/setup", RECOVER_PAGE, "/recover", "/device"];
     PAGES.into_iter().find(|page| path.starts_with(page))
 }
 

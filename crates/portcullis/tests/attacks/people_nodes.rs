@@ -108,3 +108,52 @@ fn one_code_of_an_app_and_the_last_recovery_code_let_two_browsers_in() {
     let waiting: Vec<_> = (0..2).map(|_| half(one, &person)).collect();
     assert_eq!(race(&nodes, &waiting, ("recovery", &codes[9])), 0, "it is spent");
 }
+
+/// ASVS 7.2.4: each proof brings a new session text, and what was known before is worth nothing after.
+#[test]
+fn a_session_that_was_known_before_a_proof_becomes_the_persons() {
+    let gate = Gate::start("");
+    let (ada, eve) = (Person::new(&gate, "Ada"), Person::new(&gate, "Eve"));
+    let (secret, _) = enrol(&gate, &ada);
+    let account = gate.control() + "/account";
+    let opened = |session: &str| {
+        let cookie = format!("portcullis_session={session}");
+        testkit::get(&account, &[("cookie", &cookie)]).text()
+    };
+    let session = |browser: &Browser| browser.cookies()["portcullis_session"].clone();
+    // Between the two steps.
+    let (mut browser, asked) = half(&gate, &ada);
+    let before = session(&browser);
+    let inside = send(&mut browser, &asked, &[("code", &code(&secret, 1))]);
+    assert_eq!(inside.title(), "How you sign in", "{}", inside.response.text());
+    let after = session(&browser);
+    assert_ne!(before, after);
+    assert!(opened(&after).contains("<h1>Your account</h1>"));
+    for known in [before.as_str(), "pcs_x"] {
+        let shown = opened(known);
+        assert!(
+            !shown.contains("Your account") && !shown.contains(ada.email()),
+            "{known}: {shown}"
+        );
+    }
+    // One that somebody else has planted: their own.
+    let (theirs, _) = half(&gate, &eve);
+    let planted = session(&theirs);
+    let login = gate.control() + "/login?next=/account";
+    let cookie = format!("portcullis_session={planted}");
+    let page = Page { url: login.clone(), response: testkit::get(&login, &[("cookie", &cookie)]) };
+    let visit = page.response.values("set-cookie").into_iter().find(|it| it.contains("_visit="));
+    let visit = visit.and_then(|it| it.split(';').next()).expect("a visit").to_owned();
+    let form = page.form().expect("a form");
+    let form = form.with("email", ada.email()).with("password", ada.password());
+    let cookies = format!("{cookie}; {visit}");
+    let url = gate.control() + "/login";
+    let body = encode(&form.fields);
+    let answer = request("POST", &url, &[FORM, ("cookie", &cookies)], body.as_bytes());
+    let fresh = answer.values("set-cookie").into_iter().find(|it| it.contains("_session=pcs_"));
+    assert!(fresh.is_some_and(|it| !it.contains(&planted)), "{}", answer.text());
+    let shown = opened(&planted);
+    assert!(!shown.contains(ada.email()), "{shown}");
+    // It has ended with the sign-in: nobody is there.
+    assert!(shown.contains("<h1>Sign in</h1>"), "{shown}");
+}

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use testkit::{Asked, Landing, Person, Response, WebDriver, encode, get, request};
 
 /// Where forms of ours go. Whoever adds one adds it here, and to the tour.
-const ACTIONS: [&str; 15] = [
+const ACTIONS: [&str; 17] = [
+    "/account/addresses/allow",
+    "/account/addresses/end",
     "/account/applications/end",
     "/account/methods/app",
     "/account/methods/app/add",
@@ -47,6 +49,7 @@ struct Mallory {
 impl Mallory {
     fn new(stage: &Stage) -> Self {
         let mut person = Person::new(&stage.gate, "Mallory");
+        stage.gate.done(&["user", "roles", person.id(), "--role", "ops"]);
         let grants = ["--public", "--grant", "device_code"];
         let device = stage.client_at("Radio", &stage.callback(), &grants);
         let code = stage.device(&device)["verification_uri_complete"].clone();
@@ -58,6 +61,7 @@ impl Mallory {
             ("/recover", stage.at("/recover")),
             ("/account/", stage.at("/account")),
             ("/account/methods", stage.at("/account/methods")),
+            ("/account/addresses", stage.at("/account/addresses")),
             ("/device", code.as_str().expect("an address").to_owned()),
             ("/oauth/decide", stage.authorize(&client, &[])),
             ("/oauth/logout/decide", stage.logout(&client)),

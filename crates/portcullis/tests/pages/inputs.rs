@@ -32,7 +32,7 @@ const SAID: &str = "\
     for (const it of form ? form.querySelectorAll('input:not([type=hidden])') : []) held[it.name] = it.value; \
     return { marked: wrong ? '#' + wrong.id : '', words: beside.map((it) => it.innerText).join(' '), \
       role: beside.map((it) => it.getAttribute('role')).join(' '), focus: document.activeElement === wrong, \
-      held, title: document.title, \
+      held, title: document.title, name: document.querySelector(css)?.name, \
       status: performance.getEntriesByType('navigation')[0].responseStatus };";
 
 /// A field, and how it is reached.
@@ -68,8 +68,8 @@ fn check(browser: &WebDriver, field: &Field<'_>, bad: &str) {
         let kept = if value == KEPT { value.clone() } else { json!("") };
         assert_eq!(said["held"][name], kept, "{name} beside {what}");
     }
-    let name = field.css.trim_start_matches('#');
     if field.secret {
+        let name = said["name"].as_str().unwrap_or_default();
         assert_eq!(said["held"][name], json!(""), "{what}");
     }
     let source = browser.source();

@@ -1,5 +1,10 @@
 //! The pages for people in a real browser: with scripts and without, by hand and by keyboard, light and dark.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod addresses;
 mod elsewhere;
