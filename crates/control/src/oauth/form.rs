@@ -139,6 +139,14 @@ impl Cookies {
         values.next().is_none().then(|| Secret::new(first.to_owned()))
     }
 
+    /// Whether the cookie came at all, once or more often.
+    pub(crate) fn came(self, headers: &HeaderMap, what: &str) -> bool {
+        let name = self.name(what);
+        let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let pairs = lines.flat_map(|line| line.split(';'));
+        pairs.filter_map(|pair| pair.trim().split_once('=')).any(|(key, _)| key == name)
+    }
+
     /// The header that sets it. `SameSite=Lax`: it comes along when a client sends the browser here.
     pub(crate) fn set(self, what: &str, value: &Secret<String>) -> String {
         let secure = if self.secure { "; Secure" } else { "" };
@@ -179,6 +187,8 @@ mod tests {
             headers.insert(COOKIE, line.parse().unwrap());
             let found = cookies.read(&headers, SESSION);
             assert_eq!(found.as_ref().map(|it| it.expose().as_str()), expect, "{line}");
+            let came = line.split("; ").any(|it| it.starts_with("portcullis_session="));
+            assert_eq!(cookies.came(&headers, SESSION), came, "{line}");
         };
         check("portcullis_session=a", Some("a"));
         check("x=1; portcullis_session=a; y=2", Some("a"));

@@ -46,8 +46,9 @@ async fn go_on(issuer: &Issuer, visit: &Visit, params: Params, csrf: Option<Stri
     let session = visit.session();
     let call = LogoutCall { params, session: session.clone(), csrf, origin: visit.origin.clone() };
     // WHY only where one came: browsers send none with a form of another site, and a cookie that is removed in answer to
-    // that would sign the person out all the same (RP-Initiated Logout 1.0 §6).
-    let gone = session.is_some().then(|| visit.cookies.clear(SESSION));
+    // that would sign the person out all the same (RP-Initiated Logout 1.0 §6). Beside a planted one it goes, too.
+    let came = visit.cookies.came(&visit.parts.headers, SESSION);
+    let gone = came.then(|| visit.cookies.clear(SESSION));
     match issuer.oauth().logout(&call).await {
         LogoutStep::Redirect { url } => with_cookie(see_other(&url), gone),
         LogoutStep::Done => {

@@ -157,3 +157,23 @@ fn a_session_that_was_known_before_a_proof_becomes_the_persons() {
     // It has ended with the sign-in: nobody is there.
     assert!(shown.contains("<h1>Sign in</h1>"), "{shown}");
 }
+
+/// RP-Initiated Logout 1.0 §6: another site, with whose forms no cookie comes, takes no cookie away; and one that was
+/// planted beside the person's keeps nobody signed in who was told otherwise.
+#[test]
+fn a_form_of_another_site_signs_somebody_out_or_a_planted_cookie_keeps_them_in() {
+    let gate = Gate::start("");
+    let url = gate.control() + "/oauth/logout";
+    let taken = |cookies: &[&str]| {
+        let mut headers = vec![FORM, ("origin", "https://evil.example")];
+        headers.extend(cookies.iter().map(|it| ("cookie", *it)));
+        let answer = request("POST", &url, &headers, b"");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let gone = |it: &&str| it.starts_with("portcullis_session=;") && it.contains("Max-Age=0");
+        answer.values("set-cookie").iter().any(gone)
+    };
+    assert!(!taken(&[]));
+    assert!(!taken(&["portcullis_visit=x; portcullis_browser=y"]));
+    assert!(taken(&["portcullis_session=pcs_x"]));
+    assert!(taken(&["portcullis_session=pcs_x; portcullis_session=pcs_y"]));
+}

@@ -260,3 +260,52 @@ fn wcag_2_1_1_signing_out_is_found_on_the_account_s_pages() {
         quiet(browser);
     });
 }
+
+#[test]
+fn wcag_2_1_1_another_provider_is_reached_by_keyboard() {
+    let (provider, section) = crate::elsewhere::provider();
+    let stage = Stage::start_with(&section);
+    crate::elsewhere::introduce(&stage, &provider);
+    either_way(|browser, scripts| {
+        browser.open(&stage.at("/login?next=/account/methods"));
+        to(browser, "a[href^='/login/with?provider=corp']");
+        browser.enter();
+        assert!(browser.url().starts_with(&provider.url()), "{}", browser.url());
+        let name = if scripts { "ada" } else { "grace" };
+        crate::elsewhere::at_provider(browser, &provider, name);
+        assert_eq!(browser.text("h1"), "How you sign in");
+        // What is not possible is said where it was tried.
+        to(browser, "form[action='/account/methods/remove'] button");
+        browser.space();
+        assert_eq!(browser.focus(), "button", "the button beside the problem");
+        assert!(browser.text("#problem").contains("only way"), "{}", browser.text("main"));
+        to(browser, "a[href='/account']");
+        browser.enter();
+        assert_eq!(browser.text("h1"), "Your account");
+    });
+}
+
+#[test]
+fn wcag_2_1_1_an_address_is_let_in_by_keyboard() {
+    let stage = Stage::start_with(crate::addresses::LISTS);
+    either_way(|browser, _| {
+        let person = Person::new(&stage.gate, "Ada Lovelace");
+        stage.gate.done(&["user", "roles", person.id(), "--role", "ops"]);
+        browser.open(&stage.at("/login?next=/account/methods"));
+        type_sign_in(browser, &person);
+        crate::second::add_app(&stage, browser);
+        to(browser, "a[href='/account']");
+        browser.enter();
+        to(browser, "a[href='/account/addresses']");
+        browser.enter();
+        to(browser, "form[action='/account/addresses/allow'] button");
+        browser.space();
+        assert!(browser.text("[role=status]").contains("is let in"), "{}", browser.text("main"));
+        to(browser, "form[action='/account/addresses/end'] button");
+        browser.enter();
+        assert!(browser.text("[role=status]").contains("ended"), "{}", browser.text("main"));
+        to(browser, "a[href='/oauth/logout']");
+        browser.enter();
+        quiet(browser);
+    });
+}
