@@ -1,6 +1,7 @@
 //! Both engines end in the same schema.
 
 use crate::rig::{Rig, START};
+use authority::oauth::ports::PeopleStore as _;
 use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
 use std::collections::BTreeSet;
 use store::{OpenError, Store, StoreUrl};
@@ -64,6 +65,40 @@ async fn a_newer_or_changed_schema_is_refused() {
         assert_eq!(matches!(refused, OpenError::Newer { found: 99, .. }), newer);
         assert_eq!(matches!(refused, OpenError::Changed { version: 1 }), !newer);
     }
+}
+
+/// What an account says in its document is in its column after the migration that makes that.
+#[tokio::test]
+async fn accounts_of_before_are_found_by_what_a_directory_calls_them() {
+    let fill = |text: &'static str| text.lines().find(|line| line.starts_with("UPDATE")).unwrap();
+    let lite = fill(include_str!("../../migrations/sqlite/0006_declared.sql"));
+    let pg = fill(include_str!("../../migrations/postgres/0006_declared.sql"));
+    let mut user = crate::oauth::people::user("ada@example.com");
+    user.directory.external_id = Some("e-\u{fc}\"7".to_owned());
+    let event = || crate::oauth::event(base::code::USER_CREATED, 0);
+    let before = [
+        "UPDATE users SET external_id = NULL",
+        // One that was written before there were directories.
+        "INSERT INTO users (id, email, doc) VALUES ('x', 'y', '{\"id\":\"x\"}')",
+    ];
+    let found = async |rig: &Rig| {
+        rig.store.users_by_external_id("e-\u{fc}\"7".to_owned()).await.unwrap().len()
+    };
+    let rig = Rig::sqlite().await;
+    rig.store.create_user(user.clone(), event()).await.unwrap();
+    let StoreUrl::Sqlite(path) = &rig.url else { unreachable!() };
+    let mut conn = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    for sql in before.into_iter().chain([lite]) {
+        sqlx::query(sql).execute(&mut conn).await.unwrap();
+    }
+    assert_eq!(found(&rig).await, 1);
+    let rig = Rig::postgres().await;
+    rig.store.create_user(user, event()).await.unwrap();
+    let mut conn = PgConnection::connect(&rig.postgres.as_ref().unwrap().url()).await.unwrap();
+    for sql in before.into_iter().chain([pg]) {
+        sqlx::query(sql).execute(&mut conn).await.unwrap();
+    }
+    assert_eq!(found(&rig).await, 1);
 }
 
 #[test]

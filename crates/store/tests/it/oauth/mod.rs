@@ -10,7 +10,7 @@ mod letters;
 mod measure;
 mod model;
 mod own_addresses;
-mod people;
+pub(crate) mod people;
 mod refresh;
 mod rules;
 mod storm;

@@ -28,7 +28,7 @@ both_engines!(
     those_of_the_file_are_listed_apart,
 );
 
-fn user(email: &str) -> UserRecord {
+pub(crate) fn user(email: &str) -> UserRecord {
     let mut claims = serde_json::Map::new();
     claims.insert("locale".to_owned(), "de".into());
     claims.insert("address".to_owned(), serde_json::json!({"country": "\u{d6}"}));
