@@ -125,6 +125,7 @@ impl Dialect {
                 ("directory", include_str!("../migrations/sqlite/0004_directory.sql")),
                 ("own_addresses", include_str!("../migrations/sqlite/0005_own_addresses.sql")),
                 ("declared", include_str!("../migrations/sqlite/0006_declared.sql")),
+                ("declared_clients", include_str!("../migrations/sqlite/0007_declared_clients.sql")),
             ],
             Self::Postgres => &[
                 ("first", include_str!("../migrations/postgres/0001_first.sql")),
@@ -133,6 +134,7 @@ impl Dialect {
                 ("directory", include_str!("../migrations/postgres/0004_directory.sql")),
                 ("own_addresses", include_str!("../migrations/postgres/0005_own_addresses.sql")),
                 ("declared", include_str!("../migrations/postgres/0006_declared.sql")),
+                ("declared_clients", include_str!("../migrations/postgres/0007_declared_clients.sql")),
             ],
         }
     }

@@ -63,6 +63,7 @@ pub(crate) struct State {
     pub(crate) trusts: BTreeMap<String, TrustRecord>,
     pub(crate) scopes: BTreeMap<String, ScopeRecord>,
     pub(crate) groups: BTreeMap<String, GroupRecord>,
+    pub(crate) declared_clients: std::collections::BTreeSet<String>,
     pub(crate) directory: BTreeMap<String, super::scim::DirectoryGroup>,
     /// Mail that was sent, oldest first.
     pub(crate) posted: Vec<Message>,

@@ -55,6 +55,17 @@ pub trait ClientStore: Send + Sync {
         revoke: Revocation,
         event: Event,
     ) -> Answer<'_, Option<i64>>;
+    /// The ids of clients that stand in the configuration file, or stood there when it was last read; by id.
+    fn declared_clients(&self, page: TextPage) -> Answer<'_, Vec<String>>;
+    /// Takes note of one.
+    fn put_declared_client(&self, id: String) -> Answer<'_, ()>;
+    /// Forgets one, with the revocation of all its tokens; whether it was there. Of any number of calls one writes.
+    fn remove_declared_client(
+        &self,
+        id: String,
+        revoke: Revocation,
+        event: Event,
+    ) -> Answer<'_, bool>;
     /// The ids of clients of which there is no grant and no consent, at most `rows`.
     fn unused_clients(&self, rows: u32) -> Answer<'_, Vec<String>>;
     /// One client.

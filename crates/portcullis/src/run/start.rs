@@ -144,6 +144,7 @@ async fn begin_oauth(
     let oauth = Arc::new(OAuth::new(own, own::settings(config)));
     oauth.declare(own::clients(config, &pepper)?).map_err(text)?;
     oauth.start().await.map_err(text)?;
+    oauth.end_vanished_clients().await.map_err(text)?;
     oauth.declare_people(&config.users).await.map_err(text)?;
     own::hand_over_keys(&oauth, state);
     Ok(oauth)

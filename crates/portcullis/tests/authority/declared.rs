@@ -3,6 +3,7 @@
 use super::rules_stage::{App, claims, error, good, robot, routes, shop, status, text};
 use crate::setup::SOON;
 use serde_json::{Value, json};
+use std::time::Duration;
 use testkit::{Arrival, Gate, Person, Response, Upstream, wait};
 
 /// PyPI's bcrypt 5.0.0, 10 rounds, of the password that every [`Person`] has.
@@ -65,11 +66,17 @@ fn who_is_taken_out_of_the_file_is_shut_out_within_a_second() {
     assert_eq!(status(&gate, "/orders/1", &own), 401);
     assert!(matches!(ada.go(&methods), Arrival::Page(page) if page.title() == "How you sign in"));
     // Also who was taken out while nothing ran.
+    let mut own = String::new();
+    wait::until(Duration::from_secs(15), "a token of the client that lives", || {
+        own = nightly.own_token(&gate, &[]);
+        status(&gate, "/orders/1", &own) == 200
+    });
     gate.sigterm();
     gate.ended();
     gate.rewrite(&routes(&up));
     gate.restart();
     assert!(shown(&gate, ada.id())["disabled_at"].is_string());
+    wait::until(SOON, "the client's token", || status(&gate, "/orders/1", &own) == 401);
 }
 
 #[test]

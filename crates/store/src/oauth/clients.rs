@@ -20,6 +20,10 @@ const UNUSED: &str = "SELECT c.id FROM clients c \
 const TO_REPLACE: Both = locking!("c", "SELECT c.doc FROM clients c WHERE c.id = $1");
 const REPLACE: &str = "UPDATE clients SET doc = $2 WHERE id = $1";
 const REMOVE: &str = "DELETE FROM clients WHERE id = $1";
+const DECLARED: &str = "SELECT id FROM declared_clients WHERE id > $1 ORDER BY id LIMIT $2";
+const PUT_DECLARED: &str =
+    "INSERT INTO declared_clients (id) VALUES ($1) ON CONFLICT (id) DO NOTHING";
+const REMOVE_DECLARED: &str = "DELETE FROM declared_clients WHERE id = $1";
 const FORGET_CONSENTS: &str = "DELETE FROM consents WHERE client_id = $1";
 
 /// Announces the change, and the revocation after it: who has seen that has seen both.
@@ -94,6 +98,35 @@ impl ClientStore for Store {
                 conn.execute(FORGET_CONSENTS, args![id.as_str()]).await?;
                 put_event(conn, &event).await?;
                 announce(conn, &id, Some(&revoke), event.time).await.map(Some)
+            })
+        }))
+    }
+
+    fn declared_clients(&self, page: TextPage) -> Answer<'_, Vec<String>> {
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.all(DECLARED, page_args(page), |row| Ok(row.text(0)?.to_owned())))
+        }))
+    }
+
+    fn put_declared_client(&self, id: String) -> Answer<'_, ()> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move { conn.execute(PUT_DECLARED, args![id]).await.map(drop) })
+        }))
+    }
+
+    fn remove_declared_client(
+        &self,
+        id: String,
+        revoke: Revocation,
+        event: Event,
+    ) -> Answer<'_, bool> {
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                if conn.execute(REMOVE_DECLARED, args![id]).await? == 0 {
+                    return Ok(false);
+                }
+                put_event(conn, &event).await?;
+                revocations::put(conn, &revoke, event.time).await.map(|_| true)
             })
         }))
     }

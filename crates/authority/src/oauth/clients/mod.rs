@@ -37,7 +37,7 @@ use base::limits::CLOCK_SKEW;
 use base::{Secret, UnixMs, base62, code};
 use protocol::oauth::metadata::ClientMetadata;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Characters of a client's id that we draw.
@@ -56,8 +56,6 @@ const TRIES: usize = 3;
 pub(crate) struct Clients {
     kept: RwLock<kept::Kept>,
     declared: RwLock<BTreeMap<String, Arc<ClientRecord>>>,
-    /// Those that were declared and are not any more, and whose tokens are not ended yet.
-    vanished: Mutex<BTreeSet<String>>,
     /// Held while rows are read, so that an older reading never replaces a newer one.
     reading: tokio::sync::Mutex<()>,
 }
@@ -155,28 +153,36 @@ impl OAuth {
             check(&mut client)?;
             declared.insert(client.id.clone(), Arc::new(client));
         }
-        let mut now = self.clients.declared.write().unwrap_or_else(PoisonError::into_inner);
-        let mut vanished = self.clients.vanished.lock().unwrap_or_else(PoisonError::into_inner);
-        vanished.extend(now.keys().cloned());
-        vanished.retain(|id| !declared.contains_key(id));
-        *now = declared;
+        *self.clients.declared.write().unwrap_or_else(PoisonError::into_inner) = declared;
         Ok(())
     }
 
-    /// Ends all that clients have which were declared and are not any more.
+    /// Ends all that clients have which stood in the file and do not any more, also those that were taken out while no node
+    /// ran, and takes note of those that stand there.
     ///
     /// # Errors
     /// As the store says; then it must be called again, and does the rest.
     pub async fn end_vanished_clients(&self) -> Result<(), Error> {
-        let vanished = || self.clients.vanished.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = vanished().clone();
-        for id in all {
+        let mut noted = BTreeSet::new();
+        let mut after = String::new();
+        loop {
+            let page = TextPage { after, rows: PAGE_ROWS };
+            let rows = self.parts.store.declared_clients(page).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.clone();
+            noted.extend(rows);
+        }
+        let stand: BTreeSet<String> =
+            self.declared_clients().into_iter().map(|client| client.id.clone()).collect();
+        for id in noted.difference(&stand) {
             let actor = Actor::local("file");
             let event =
-                self.act(&actor, code::CLIENT_REMOVED, Some(&id), "no longer in the file")?;
-            let revoke = revocation(&id, self.parts.clock.now());
-            self.parts.store.revoke(revoke, event).await?;
-            vanished().remove(&id);
+                self.act(&actor, code::CLIENT_REMOVED, Some(id), "no longer in the file")?;
+            let revoke = revocation(id, self.parts.clock.now());
+            self.parts.store.remove_declared_client(id.clone(), revoke, event).await?;
+        }
+        for id in stand.difference(&noted) {
+            self.parts.store.put_declared_client(id.clone()).await?;
         }
         Ok(())
     }

@@ -310,6 +310,11 @@ async fn a_client_that_is_taken_out_of_the_file_loses_its_tokens_once() {
     let ended =
         |id: &str| world.store.revocation(RevocationKind::Client, id.to_owned(), world.now());
     assert!(ended("a").await.unwrap().is_some() && ended("b").await.unwrap().is_none());
+    // Another start, from a file without the other.
+    let settings = (*world.oauth.settings()).clone();
+    let next = crate::oauth::fixture::node(&world.store, &world.clock, &world.pages, settings);
+    next.end_vanished_clients().await.unwrap();
+    assert!(ended("b").await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -50,6 +50,32 @@ impl ClientStore for Memory {
         done(Some(state.note(event)))
     }
 
+    fn declared_clients(&self, wanted: TextPage) -> Answer<'_, Vec<String>> {
+        let state = self.state();
+        let later = state.declared_clients.iter().filter(|id| **id > wanted.after);
+        done(later.take(wanted.rows as usize).cloned().collect())
+    }
+
+    fn put_declared_client(&self, id: String) -> Answer<'_, ()> {
+        self.state().declared_clients.insert(id);
+        done(())
+    }
+
+    fn remove_declared_client(
+        &self,
+        id: String,
+        revoke: Revocation,
+        event: Event,
+    ) -> Answer<'_, bool> {
+        let mut state = self.state();
+        if !state.declared_clients.remove(&id) {
+            return done(false);
+        }
+        state.revoke(revoke);
+        state.note(event);
+        done(true)
+    }
+
     fn unused_clients(&self, rows: u32) -> Answer<'_, Vec<String>> {
         let state = self.state();
         let used = |id: &String| {

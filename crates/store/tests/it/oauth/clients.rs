@@ -20,7 +20,31 @@ both_engines!(
     a_client_is_removed_with_its_tokens_and_consents,
     clients_are_listed_by_id_page_by_page,
     a_client_is_unused_without_grant_and_consent,
+    a_client_that_leaves_the_file_is_ended_once,
 );
+
+async fn a_client_that_leaves_the_file_is_ended_once(rig: Rig) {
+    let store = &rig.store;
+    let page = |after: &str, rows: u32| TextPage { after: after.to_owned(), rows };
+    for id in ["nightly", "ui", "nightly"] {
+        store.put_declared_client(id.to_owned()).await.unwrap();
+    }
+    assert_eq!(store.declared_clients(page("", 10)).await.unwrap(), ["nightly", "ui"]);
+    assert_eq!(store.declared_clients(page("", 1)).await.unwrap(), ["nightly"]);
+    assert_eq!(store.declared_clients(page("nightly", 10)).await.unwrap(), ["ui"]);
+    let remove = |id: &str| {
+        let revoke = revocation(RevocationKind::Client, id, 1);
+        store.remove_declared_client(id.to_owned(), revoke, event(codes::CLIENT_REMOVED, 1))
+    };
+    let (one, other) = tokio::join!(remove("ui"), remove("ui"));
+    assert!(one.unwrap() != other.unwrap(), "one of two nodes does it");
+    assert!(!remove("nobody").await.unwrap());
+    let ended = store.revocation(RevocationKind::Client, "ui".to_owned(), at(1)).await.unwrap();
+    assert!(ended.is_some());
+    let events = rig.events().await;
+    assert_eq!(events.iter().filter(|it| it.code == codes::CLIENT_REMOVED).count(), 1);
+    assert_eq!(store.declared_clients(page("", 10)).await.unwrap(), ["nightly"]);
+}
 
 fn client() -> ClientRecord {
     ClientRecord {

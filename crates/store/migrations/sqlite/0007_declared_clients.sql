@@ -1,0 +1,3 @@
+CREATE TABLE declared_clients (
+    id TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
