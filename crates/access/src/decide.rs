@@ -3,7 +3,7 @@
 use crate::credential::Credential;
 use crate::denial::Denial;
 use crate::mfa::{Asked, Mfa};
-use crate::policy::{ClaimRule, Expr, JwtRule};
+use crate::policy::{ClaimRule, Expr, JwtRule, SessionRule};
 use base::{Code, Phase, Scheme, UnixMs, code};
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ enum Miss {
     WrongParty,
     /// The right one, with another claim than asked.
     Claim,
+    /// A session of somebody who is in none of the groups.
+    Group,
     /// The right one, without a scope.
     Scope,
     /// All that was asked, but for how the person signed in.
@@ -57,6 +59,7 @@ pub fn evaluate(
             Miss::NoCredential => code::CREDENTIAL_WRONG_KIND,
             Miss::WrongParty => code::TOKEN_WRONG_AUDIENCE,
             Miss::Claim => code::CLAIM_MISMATCH,
+            Miss::Group => code::GROUP_MISSING,
             Miss::Scope => code::SCOPE_MISSING,
             Miss::StepUp => code::STEP_UP_REQUIRED,
         };
@@ -77,7 +80,7 @@ pub fn scopes_of(expr: &Expr) -> Vec<String> {
 
 fn collect(expr: &Expr, into: &mut std::collections::BTreeSet<String>) {
     match expr {
-        Expr::Public => {}
+        Expr::Public | Expr::Session(_) => {}
         Expr::Any(inner) | Expr::All(inner) => inner.iter().for_each(|expr| collect(expr, into)),
         Expr::Jwt(rule) => into.extend(rule.scopes.iter().map(ToOwned::to_owned)),
         Expr::ApiKey(rule) => into.extend(rule.scopes.iter().map(ToOwned::to_owned)),
@@ -119,6 +122,7 @@ fn judge(expr: &Expr, credentials: &[Arc<Credential>], now: UnixMs) -> Result<Ca
             scopes(&rule.scopes, credential)?;
             sign_in(rule.mfa.as_ref(), credential, now)
         }),
+        Expr::Session(rule) => leaf(credentials, |credential| session(rule, credential, now)),
     }
 }
 
@@ -179,6 +183,24 @@ fn jwt(rule: &JwtRule, credential: &Credential, now: UnixMs) -> Result<Option<Un
         }
     }
     scopes(&rule.scopes, credential)?;
+    sign_in(rule.mfa.as_ref(), credential, now)
+}
+
+fn session(
+    rule: &SessionRule,
+    credential: &Credential,
+    now: UnixMs,
+) -> Result<Option<UnixMs>, Missed> {
+    if credential.scheme != Scheme::Session {
+        return Err(missed(Miss::NoCredential, "a browser session is needed".to_owned()));
+    }
+    let held = credential.claims.get("groups").and_then(serde_json::Value::as_array);
+    let is_in =
+        |group: &str| held.is_some_and(|held| held.iter().any(|it| it.as_str() == Some(group)));
+    if !rule.groups.is_empty() && !rule.groups.iter().any(|group| is_in(group)) {
+        let detail = format!("the person is in none of the groups {}", rule.groups.join(", "));
+        return Err(missed(Miss::Group, detail));
+    }
     sign_in(rule.mfa.as_ref(), credential, now)
 }
 

@@ -4,6 +4,7 @@ use crate::issuer::Issuer;
 use crate::limit::Rate;
 use crate::mfa::Mfa;
 use crate::resource::Resources;
+use crate::schemes::session::Limits;
 use crate::table::RouteTable;
 use protocol::oauth::ScopeSet;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub enum Expr {
     Jwt(JwtRule),
     /// An API key.
     ApiKey(ApiKeyRule),
+    /// A browser in which somebody has signed in.
+    Session(SessionRule),
 }
 
 /// A token of one issuer.
@@ -53,6 +56,17 @@ pub struct ApiKeyRule {
     /// All of these scopes.
     pub scopes: ScopeSet,
     /// What the route asks of everybody's sign-in, and no key can meet.
+    pub mfa: Option<Mfa>,
+}
+
+/// A browser in which somebody has signed in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionRule {
+    /// One of these groups; empty: everybody who can sign in.
+    pub groups: Arc<[Box<str>]>,
+    /// How long it lasts.
+    pub limits: Limits,
+    /// How the person must have signed in.
     pub mfa: Option<Mfa>,
 }
 
@@ -123,11 +137,28 @@ impl Expr {
             Self::ApiKey(rule) => {
                 Self::ApiKey(ApiKeyRule { mfa: both(&rule.mfa, mfa(None)), ..rule.clone() })
             }
+            // Who signs in to a browser does so at our own authority.
+            Self::Session(rule) => {
+                Self::Session(SessionRule { mfa: both(&rule.mfa, mfa(Some(OWN))), ..rule.clone() })
+            }
         }
     }
 }
 
+/// The configured name of our own authority.
+const OWN: &str = "self";
+
 impl<A> Route<A> {
+    /// The first alternative that takes browser sessions.
+    pub fn session(&self) -> Option<&SessionRule> {
+        first_session(&self.access)
+    }
+
+    /// How long sessions last here, where they are taken: the shortest of what its alternatives say.
+    pub fn session_limits(&self) -> Option<Limits> {
+        shortest(&self.access)
+    }
+
     /// Whether an alternative takes API keys.
     pub fn takes_keys(&self) -> bool {
         holds(&self.access, &|leaf| matches!(leaf, Expr::ApiKey(_)))
@@ -156,6 +187,42 @@ fn holds(expr: &Expr, leaf: &dyn Fn(&Expr) -> bool) -> bool {
     }
 }
 
+fn first_session(expr: &Expr) -> Option<&SessionRule> {
+    match expr {
+        Expr::Any(inner) | Expr::All(inner) => inner.iter().find_map(first_session),
+        Expr::Session(rule) => Some(rule),
+        _ => None,
+    }
+}
+
+fn shortest(expr: &Expr) -> Option<Limits> {
+    match expr {
+        Expr::Any(inner) | Expr::All(inner) => {
+            inner.iter().filter_map(shortest).reduce(Limits::and)
+        }
+        Expr::Session(rule) => Some(rule.limits),
+        _ => None,
+    }
+}
+
+/// Where browsers have sessions, and what of a person these remember.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sessions {
+    /// Hosts that routes with sessions name; sorted.
+    pub hosts: Vec<Box<str>>,
+    /// Whether one of them names none, so that they are at a listener's own host too.
+    pub anywhere: bool,
+    /// All groups that any rule asks for; sorted. A session remembers no others.
+    pub groups: Vec<Box<str>>,
+}
+
+impl Sessions {
+    /// Whether no route takes sessions.
+    pub fn is_empty(&self) -> bool {
+        !self.anywhere && self.hosts.is_empty()
+    }
+}
+
 /// All that the file says and that judging needs.
 #[derive(Debug)]
 pub struct Policy<A> {
@@ -167,6 +234,8 @@ pub struct Policy<A> {
     pub table: RouteTable,
     /// The protected resources.
     pub resources: Resources,
+    /// Where browsers have sessions.
+    pub sessions: Sessions,
 }
 
 impl<A> Policy<A> {

@@ -3,7 +3,7 @@
 //! Invariant: successive versions share what did not change, so that one revocation among many copies one part.
 
 use crate::credential::Credential;
-use base::UnixMs;
+use base::{Scheme, UnixMs};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub enum RevokedKind {
     Subject,
     /// What was issued to a client at or before a time.
     Client,
+    /// Browser sessions that rest on a sign-in, by its id.
+    Session,
 }
 
 /// One revocation.
@@ -105,6 +107,8 @@ impl Revocations {
         let before =
             |kind, value: &str| self.find(kind, value).is_some_and(|it| issued_at <= it.not_before);
         (credential.id_is_jti && self.find(RevokedKind::Token, &credential.id).is_some())
+            || (credential.scheme == Scheme::Session
+                && self.find(RevokedKind::Session, &credential.id).is_some())
             || credential
                 .grant
                 .as_deref()
@@ -134,6 +138,7 @@ fn letter(kind: RevokedKind) -> char {
         RevokedKind::Grant => 'g',
         RevokedKind::Subject => 's',
         RevokedKind::Client => 'c',
+        RevokedKind::Session => 'i',
     }
 }
 
@@ -156,7 +161,6 @@ fn part_of(kind: RevokedKind, value: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base::Scheme;
 
     fn credential(issuer: &str) -> Credential {
         Credential {
@@ -201,6 +205,16 @@ mod tests {
         check(RevokedKind::Client, "shop", 10_000, true);
         check(RevokedKind::Client, "shop", 9_000, false);
         check(RevokedKind::Subject, "shop", 10_000, false);
+        // A sign-in that has ended takes browser sessions with it, and no tokens.
+        check(RevokedKind::Session, "j1", 99_000, false);
+        let session =
+            Credential { scheme: Scheme::Session, id_is_jti: false, ..credential("self") };
+        let ended = Revoked { not_before: UnixMs(0), until: UnixMs(99_000) };
+        let of = |kind, value: &str| {
+            Revocations::default().with([(kind, Arc::from(value), ended)]).refuses(&session)
+        };
+        assert!(of(RevokedKind::Session, "j1") && of(RevokedKind::Grant, "g1"));
+        assert!(!of(RevokedKind::Session, "g1") && !of(RevokedKind::Token, "j1"));
     }
 
     #[test]

@@ -70,7 +70,10 @@ impl Reader {
         }
         let own = |event: &&Event| event.request_id == Some(id);
         let completion = hits.iter().filter(own).find(|it| it.kind == Kind::Completion);
-        let decision = hits.iter().filter(own).find(|it| it.kind != Kind::Completion);
+        // What the gate decided stands before what came of it elsewhere, such as at the authority.
+        let decision = hits.iter().filter(own).find(|it| it.kind == Kind::Decision);
+        let other = hits.iter().filter(own).find(|it| it.kind != Kind::Completion);
+        let decision = decision.or(other);
         Ok(match (decision, completion) {
             (Some(decision), Some(completion)) => {
                 Some(Record::Own(join(decision.clone(), completion)))

@@ -165,6 +165,10 @@ codes! {
     STEP_UP_REQUIRED = "step_up.required", 401, Caller, "A stronger or fresher sign-in is needed", "The credential is valid, but the person behind it did not sign in as strongly or as lately as the route asks (RFC 9470), or it is no person's.", "Sign in again with the `acr_values` and `max_age` that `WWW-Authenticate` names, and send the new token; API keys and tokens that a client got for itself never suffice.";
     SCOPE_MISSING = "scope.missing", 403, Caller, "A scope is missing", "The credential is valid, but lacks a scope that the route asks for.", "Ask for a credential with the scopes that `WWW-Authenticate` names.";
     CLAIM_MISMATCH = "claim.mismatch", 403, Caller, "A claim does not meet the route's rule", "The token is valid, but a claim is not what the route asks for.", "The record names the claim and the rule.";
+    GROUP_MISSING = "group.missing", 403, Caller, "A group is missing", "The browser's session is valid, but its person is in none of the groups that the route asks for.", "Let an administrator put the person in one of the groups; a session notices within five minutes.";
+    SESSION_CROSS_SITE = "session.cross_site", 403, Caller, "The request comes from another site", "A request that changes something came with nothing but a browser's session, and not from a page of the same origin (`Sec-Fetch-Site`, `Origin`).", "Send it from a page of the same host; programs send a token or an API key instead of the cookie.";
+    SESSION_RETURN = "session.return_refused", 400, Caller, "The sign-in cannot be completed", "A browser came back from the authority with an answer that belongs to no sign-in which it began, or to one that is too old or was completed before.", "Open the page again that you were going to.";
+    SESSION_REFUSED = "session.refused", 403, Caller, "The sign-in was refused", "The authority refused the sign-in, or the gate does not take its person.", "The record says why; sign in again, or ask whoever runs the gate.";
     ADDRESS_NOT_LISTED = "address.not_listed", 403, Caller, "The address is not allowed", "The client's address is in none of the route's lists.", "`portcullis ip test ADDRESS` shows what matches; `portcullis ip allow ADDRESS --list NAME --for 8h` lets it in.";
     ADDRESS_DENIED = "address.denied", 403, Caller, "The address is denied", "The client's address is on the deny side of the route's list.", "`portcullis ip test ADDRESS` shows the entry.";
     ORIGIN_REFUSED = "cors.origin_refused", 403, Caller, "The origin is not allowed", "The preflight's origin, method or header is not allowed by the route.", "Add it to `cors` of the route.";
@@ -217,6 +221,8 @@ codes! {
     BREAK_GLASS = "break_glass", 0, Nobody, "An account was reset from the machine itself", "Whoever runs the server took all ways of signing in of an account, to let its person begin anew.", "See that it was meant: who can do this can do everything.";
     LOGIN = "login", 0, Nobody, "Somebody signed in", "A person proved who they are; a session began or was renewed.", "Nothing to do.";
     LOGOUT = "logout", 0, Nobody, "Somebody signed out", "A session was ended.", "Nothing to do.";
+    SESSION_BEGUN = "session.begun", 0, Nobody, "A browser's session at the gate began", "A person signed in at a host of the gate.", "Nothing to do.";
+    SESSION_ENDED = "session.ended", 0, Nobody, "A browser's session at the gate was ended", "A person signed out at a host of the gate.", "Nothing to do.";
     GRANT_GIVEN = "grant.given", 0, Nobody, "A grant was given", "A person or client was granted scopes.", "Nothing to do.";
     GRANT_REVOKED = "grant.revoked", 0, Nobody, "A grant was revoked", "A grant and all its tokens were revoked.", "Nothing to do.";
     GRANT_DENIED = "grant.denied", 0, Nobody, "A grant was refused by the person", "A person said no to what a client asked.", "Nothing to do.";

@@ -22,6 +22,7 @@ use crate::stream::Stream;
 use crate::upstream::Upstream;
 use access::Denial;
 use base::{Code, Phase, code};
+pub(crate) use respond::session;
 use std::future::Future;
 use std::task::Poll;
 use std::time::Duration;

@@ -4,6 +4,7 @@
 
 use crate::act::{self, Open};
 use crate::body::Source;
+use crate::browser;
 use crate::caller::{Caller, HeadOut};
 use crate::cors;
 use crate::head::{Known, RequestHead};
@@ -16,8 +17,7 @@ use crate::serve::Connection;
 use crate::settings::{Act, ProxyHeader};
 use access::judge::{Admitted, Judge, NoRoute, Permit, Step};
 use access::policy::{Policy, Possession};
-use access::schemes::opaque::{self, Learnt};
-use access::schemes::{self, Asking, Lookup, Presented};
+use access::schemes::{self, Asking, Learnt, Lookup, Presented, opaque};
 use access::{Denial, Snapshot, address, path};
 use base::{Monotonic, Phase, Secret, UnixMs, code};
 use bytes::Bytes;
@@ -42,6 +42,8 @@ pub(crate) enum Judged {
     Forward(Box<Forward>),
     /// It is answered here: a preflight, or metadata.
     Answered(Answer),
+    /// The same, to a browser; the record says already how it went.
+    Told(Answer),
     /// It may not.
     Denied(Denied),
 }
@@ -51,6 +53,8 @@ pub(crate) struct Forward {
     pub(crate) permit: Permit<Act>,
     pub(crate) path: Box<str>,
     pub(crate) ip: IpAddr,
+    /// The session's cookie as it was renewed, for the answer.
+    pub(crate) cookie: Option<String>,
 }
 
 /// A refusal and what goes with it.
@@ -100,8 +104,13 @@ pub(crate) async fn run(
             draft.event.phase = Some(Phase::Route);
             finish(draft, answer, &mut source, &mut caller).await
         }
+        Judged::Told(answer) => finish(draft, answer, &mut source, &mut caller).await,
         Judged::Denied(denied) => {
             draft.denial(&denied.denial);
+            if let Some(answer) = browser::leave(connection, &head, &denied.denial, &draft) {
+                draft.sent_to_sign_in();
+                return finish(draft, answer, &mut source, &mut caller).await;
+            }
             let told = Told {
                 allow: denied.allow.as_deref(),
                 route: draft.found(),
@@ -200,6 +209,14 @@ async fn try_judge(
     if let Some(answer) = metadata::answer(&snapshot.policy.resources, head, host, &path) {
         return answer.map(Judged::Answered).map_err(not_metadata);
     }
+    if path.starts_with(browser::OWN) {
+        let policy = &snapshot.policy;
+        let request = browser::Request { connection, head, policy, host, path: &path, ip };
+        // WHY: boxed, since hardly any request is one of these.
+        if let Some(answer) = Box::pin(browser::answer(&request, draft)).await {
+            return Ok(Judged::Told(answer));
+        }
+    }
     let judge = Judge {
         snapshot: &snapshot,
         tools: &shard.gate.tools,
@@ -215,14 +232,14 @@ async fn try_judge(
     let place = Place { head, host, path: &path, ip };
     let (admitted, cors) = place.admit(connection, &judge, draft)?;
     let with_cors = |denial: Denial| Denied { denial, allow: None, cors: cors.clone() };
-    let shown = Shown::of(connection, head, (host, &path), &admitted);
-    let presented = presented(head, shown.borrow(head)).map_err(with_cors)?;
+    let shown = Shown::of(connection, head, (host, &path), (&admitted, &snapshot.policy));
+    let presented = presented(head, &shown).map_err(with_cors)?;
     let asking = Asking { may_ask: true, learnt: None };
     let step = judge.authenticate(admitted, presented, asking).map_err(with_cors)?;
-    let permit = match step {
+    let (permit, cookie) = match step {
         Step::Done(authenticated) => {
             let decided = judge.decide(authenticated, ip).map_err(with_cors)?;
-            judge.spend(decided, ip, &*shard.gate.counters).map_err(with_cors)?
+            (judge.spend(decided, ip, &*shard.gate.counters).map_err(with_cors)?, None)
         }
         Step::Need(admitted, lookup) => {
             let waiting = Waiting { admitted, lookup, policy: snapshot.policy.clone(), cors };
@@ -231,7 +248,7 @@ async fn try_judge(
         }
     };
     draft.permit(&permit);
-    Ok(Judged::Forward(Box::new(Forward { permit, path: path.into(), ip })))
+    Ok(Judged::Forward(Box::new(Forward { permit, path: path.into(), ip, cookie })))
 }
 
 /// Headers of an answer.
@@ -292,12 +309,15 @@ async fn ask(
     presented: Presented<'_>,
     draft: &mut Draft,
     waiting: Waiting,
-) -> Result<Permit<Act>, Denied> {
+) -> Result<(Permit<Act>, Option<String>), Denied> {
     let shard = &connection.shard;
     let Waiting { mut admitted, mut lookup, mut policy, mut cors } = waiting;
+    let from = browser::origin(place.head, draft, place.ip);
+    let mut cookie = None;
     let end = tokio::time::Instant::now() + LOOKUP_WAIT;
     for asked in 1..=LOOKUPS {
-        let looked_up = tokio::time::timeout_at(end, look_up(connection, presented, &lookup)).await;
+        let looking = look_up(connection, presented, &lookup, &from);
+        let looked_up = tokio::time::timeout_at(end, looking).await;
         let in_time = looked_up.is_ok();
         let learnt = looked_up.unwrap_or_else(|_| late(&lookup)).map_err(|denial| Denied {
             denial,
@@ -319,16 +339,25 @@ async fn ask(
             policy = snapshot.policy.clone();
             (admitted, cors) = place.admit(connection, &judge, draft)?;
         }
-        let with_cors = |denial: Denial| Denied { denial, allow: None, cors: cors.clone() };
         // The route may be another now, and with it the host that its URL is on.
-        let shown = Shown::of(connection, place.head, (place.host, place.path), &admitted);
-        let presented = Presented { dpop: shown.borrow(place.head), ..presented };
+        let at = (place.host, place.path);
+        let shown = Shown::of(connection, place.head, at, (&admitted, &policy));
+        let session = shown.session().map(|it| it.borrow(place.head));
+        let presented = Presented { dpop: shown.borrow(place.head), session, ..presented };
+        if let (Some(Learnt::Session(renewed)), Some(shown)) = (&learnt, shown.session()) {
+            cookie = shown.set(connection, renewed.as_deref());
+        }
+        let with_cors = |denial: Denial| {
+            let cookie = cookie.iter().map(|it| ("set-cookie", it.clone()));
+            Denied { denial, allow: None, cors: cors.iter().cloned().chain(cookie).collect() }
+        };
         let asking = Asking { may_ask: in_time && asked < LOOKUPS, learnt: learnt.as_ref() };
         match judge.authenticate(admitted, presented, asking).map_err(with_cors)? {
             Step::Done(authenticated) => {
                 let decided = judge.decide(authenticated, place.ip).map_err(with_cors)?;
                 let counters = &*shard.gate.counters;
-                return judge.spend(decided, place.ip, counters).map_err(with_cors);
+                let permit = judge.spend(decided, place.ip, counters).map_err(with_cors)?;
+                return Ok((permit, cookie));
             }
             Step::Need(again, next) => (admitted, lookup) = (again, next),
         }
@@ -341,7 +370,7 @@ async fn ask(
 fn late(lookup: &Lookup) -> Result<Option<Learnt>, Denial> {
     match lookup {
         Lookup::Keys(_) => Ok(None),
-        Lookup::Introspection { .. } => {
+        Lookup::Introspection { .. } | Lookup::Session(_) => {
             Err(Denial::new(code::ISSUER_UNAVAILABLE, Phase::Authenticate)
                 .detail(format!("no answer within {LOOKUP_WAIT:?}")))
         }
@@ -352,6 +381,7 @@ async fn look_up(
     connection: &Connection,
     presented: Presented<'_>,
     lookup: &Lookup,
+    from: &browser::SignInOrigin,
 ) -> Result<Option<Learnt>, Denial> {
     let shard = &connection.shard;
     let unavailable = |LookupError::Unavailable(why)| {
@@ -376,8 +406,10 @@ async fn look_up(
                 .await
                 .map_err(unavailable)?;
             let now = shard.gate.clock.now();
-            opaque::learn(&shard.cache, issuer, *fingerprint, answer, (now, keep))
+            let learnt = opaque::learn(&shard.cache, issuer, *fingerprint, answer, (now, keep))?;
+            Ok(learnt.map(Learnt::Token))
         }
+        Lookup::Session(kept) => browser::renew(connection, kept, from.clone()).await.map(Some),
     }
 }
 
@@ -408,7 +440,7 @@ fn accept(connection: &Connection, head: &RequestHead) -> Result<IpAddr, Denial>
 }
 
 /// The host asked for, without port; it must be the one that the connection was made for.
-fn host<'h>(connection: &Connection, head: &'h RequestHead) -> Result<&'h str, Denial> {
+pub(crate) fn host<'h>(connection: &Connection, head: &'h RequestHead) -> Result<&'h str, Denial> {
     let authority = std::str::from_utf8(head.authority())
         .map_err(|_| Denial::new(code::HOST_AMBIGUOUS, Phase::Route))?;
     let host = match authority.strip_prefix('[') {

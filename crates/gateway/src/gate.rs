@@ -1,6 +1,7 @@
 //! The gate as a whole: shards started, listeners opened and replaced, drained at the end.
 
 use crate::assertion::Assertions;
+use crate::browser::SignIns;
 use crate::health;
 use crate::live::LiveIndex;
 use crate::log::AccessLog;
@@ -42,6 +43,8 @@ pub struct GateParts {
     pub counters: Arc<dyn Counters>,
     /// Who asks issuers.
     pub lookups: Arc<dyn Lookups>,
+    /// Who asks the authority about people in browsers.
+    pub sign_ins: Arc<dyn SignIns>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The metrics.
@@ -110,6 +113,7 @@ pub(crate) struct GateShared {
     pub(crate) tools: Tools,
     pub(crate) counters: Arc<dyn Counters>,
     pub(crate) lookups: Arc<dyn Lookups>,
+    pub(crate) sign_ins: Arc<dyn SignIns>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: ArcSwap<Option<AccessLog>>,
@@ -180,6 +184,7 @@ impl Gate {
             tools: parts.tools,
             counters: parts.counters,
             lookups: parts.lookups,
+            sign_ins: parts.sign_ins,
             clock: parts.clock,
             metrics: parts.metrics,
             log: ArcSwap::from_pointee(parts.log),

@@ -93,7 +93,9 @@ pub(crate) fn passes_down(field: &Field<'_>) -> bool {
 }
 
 fn names_our_cookie(pair: &[u8]) -> bool {
+    // WHY `=`: a browser keeps `=name=value` as a cookie without a name, and sends it as `name=value`.
     let pair = pair.trim_ascii_start();
+    let pair = pair.strip_prefix(b"=").unwrap_or(pair).trim_ascii_start();
     OUR_COOKIES
         .iter()
         .any(|name| pair.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name)))

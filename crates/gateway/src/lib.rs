@@ -14,6 +14,7 @@ mod accept;
 mod act;
 mod assertion;
 mod body;
+mod browser;
 mod caller;
 mod connect;
 mod cors;
@@ -43,6 +44,9 @@ mod tls;
 mod tunnel;
 mod upstream;
 
+pub use browser::{
+    CALLBACK, SignInCode, SignInError, SignInFacts, SignInKept, SignInOrigin, SignInPlace, SignIns,
+};
 pub use gate::{Bound, Gate, GateError, GateParts};
 pub use log::AccessLog;
 pub use lookup::{LookupError, Lookups};

@@ -1,20 +1,22 @@
-//! What a request presents: credentials, and proofs that their key is at hand.
+//! What a request presents: credentials, proofs that their key is at hand, and a browser's session.
 
+use crate::browser::{ShownSession, is_own};
 use crate::head::{Known, RequestHead};
 use crate::serve::Connection;
 use crate::settings::Act;
 use access::Denial;
 use access::judge::Admitted;
+use access::policy::Policy;
 use access::schemes::{Presented, dpop};
 use base::{Phase, code};
 use smallvec::SmallVec;
-use std::net::IpAddr;
 
-/// What a request shows of possession (RFC 9449).
+/// What a request shows of possession (RFC 9449), and of who sits before it.
 #[derive(Default)]
 pub(crate) struct Shown<'r> {
     proofs: SmallVec<[&'r [u8]; 1]>,
     uri: String,
+    session: Option<ShownSession<'r>>,
 }
 
 impl<'r> Shown<'r> {
@@ -27,28 +29,32 @@ impl<'r> Shown<'r> {
         connection: &Connection,
         head: &'r RequestHead,
         (host, path): (&str, &str),
-        admitted: &Admitted<Act>,
+        (admitted, policy): (&Admitted<Act>, &Policy<Act>),
     ) -> Self {
+        let session = match admitted.route().session_limits() {
+            Some(_) => ShownSession::of(connection, head, policy, host),
+            None => None,
+        };
         let proofs: SmallVec<_> = head.headers.all(Known::Dpop).collect();
         // WHY: hardly any request has a proof; the others build no URL.
         if proofs.is_empty() {
-            return Self::default();
+            return Self { session, ..Self::default() };
         }
         let settings = connection.listener.settings();
         let public = &settings.public;
         let named = admitted.route().act.by_host || (is_own(&public.host) && is_own(host));
         let uri = public.url(named.then_some(host), path);
-        Self { proofs, uri }
+        Self { proofs, uri, session }
+    }
+
+    /// The session, where the route takes one and the browser has one.
+    pub(crate) fn session(&self) -> Option<&ShownSession<'r>> {
+        self.session.as_ref()
     }
 
     pub(crate) fn borrow<'s>(&'s self, head: &'s RequestHead) -> dpop::Shown<'s> {
         dpop::Shown { proofs: &self.proofs, method: head.method.as_str(), uri: &self.uri }
     }
-}
-
-/// Whether this is one of the names that a machine has for itself.
-fn is_own(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The credentials of a request, one of a kind.
@@ -57,7 +63,7 @@ fn is_own(host: &str) -> bool {
 /// When there are several of a kind.
 pub(crate) fn presented<'s>(
     head: &'s RequestHead,
-    dpop: dpop::Shown<'s>,
+    shown: &'s Shown<'_>,
 ) -> Result<Presented<'s>, Denial> {
     let one = |known| {
         let mut values = head.headers.all(known);
@@ -67,5 +73,10 @@ pub(crate) fn presented<'s>(
             Some(_) => Err(Denial::new(code::CREDENTIAL_MULTIPLE, Phase::Authenticate)),
         }
     };
-    Ok(Presented { authorization: one(Known::Authorization)?, api_key: one(Known::XApiKey)?, dpop })
+    Ok(Presented {
+        authorization: one(Known::Authorization)?,
+        api_key: one(Known::XApiKey)?,
+        dpop: shown.borrow(head),
+        session: shown.session().map(|it| it.borrow(head)),
+    })
 }

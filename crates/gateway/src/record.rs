@@ -79,7 +79,8 @@ impl Draft {
         }
     }
 
-    fn who(&mut self, who: &Credential) {
+    /// Who called.
+    pub(crate) fn who(&mut self, who: &Credential) {
         self.event.principal = Some(who.subject.clone());
         self.event.client_id = who.client_id.clone();
         self.event.credential_id = Some(who.id.clone());
@@ -100,6 +101,14 @@ impl Draft {
         };
         self.event.phase = Some(denial.phase);
         self.event.detail = denial.detail.as_deref().map(Into::into);
+    }
+
+    /// In place of a refusal, the browser was led to the authority.
+    pub(crate) fn sent_to_sign_in(&mut self) {
+        let before = self.event.detail.take().unwrap_or_default();
+        let separator = if before.is_empty() { "" } else { "; " };
+        let detail = format!("{before}{separator}the browser was sent to sign in");
+        self.event.detail = Some(detail.into());
     }
 
     pub(crate) fn error(&mut self, code: Code, detail: impl Into<Cow<'static, str>>) {

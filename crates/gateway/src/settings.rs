@@ -66,6 +66,11 @@ pub struct PublicOrigin {
 }
 
 impl PublicOrigin {
+    /// Where the authority sends browsers back to, on another host where one is given.
+    pub fn callback(&self, host: Option<&str>) -> String {
+        self.url(host, crate::browser::CALLBACK)
+    }
+
     /// The URL of a canonical path, on another host where one is given.
     pub(crate) fn url(&self, host: Option<&str>, path: &str) -> String {
         let scheme = if self.https { "https" } else { "http" };

@@ -1,8 +1,8 @@
 //! A WebSocket after its handshake: bytes both ways until one side ends or the credential does.
 
-use crate::act::{Job, SILENCE};
+use crate::act::{Job, SILENCE, session};
 use crate::body::{LINGER, Patience, Pump, Sink, Source};
-use crate::caller::Caller;
+use crate::caller::{Caller, HeadOut};
 use crate::h1::{Conn, Wire, encode};
 use crate::head::{Framing, Known, ResponseHead};
 use crate::hygiene;
@@ -31,6 +31,7 @@ pub(crate) async fn run(
                 encode::write_field(out, field);
             }
         }
+        session(job, &mut HeadOut::H1(out));
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\nx-request-id: ");
         out.extend_from_slice(&job.id);
         out.extend_from_slice(b"\r\n");

@@ -31,6 +31,7 @@ mod kind {
     pub(super) const USER: i64 = 12;
     pub(super) const SIGNING_KEYS: i64 = 13;
     pub(super) const RULES: i64 = 14;
+    pub(super) const SESSION_REVOKED: i64 = 15;
 }
 
 /// The query for changes; the engine says when a row is settled, and which come after a place in which order.
@@ -50,7 +51,7 @@ macro_rules! changes_query {
              LEFT JOIN blocks b ON f.kind = 3 AND b.id = f.subject \
              LEFT JOIN ip_entries i ON f.kind = 5 AND i.id = f.subject \
              LEFT JOIN revocations v ON v.kind = CASE f.kind WHEN 7 THEN 'token' WHEN 8 THEN 'grant' \
-               WHEN 9 THEN 'subject' WHEN 10 THEN 'client' END AND v.value = f.subject \
+               WHEN 9 THEN 'subject' WHEN 10 THEN 'client' WHEN 15 THEN 'session' END AND v.value = f.subject \
              WHERE ",
             $after,
             " LIMIT $3"
@@ -95,6 +96,7 @@ impl Subject<'_> {
             Self::Revoked(RevocationKind::Grant, value) => (kind::GRANT_REVOKED, value),
             Self::Revoked(RevocationKind::Subject, value) => (kind::SUBJECT_REVOKED, value),
             Self::Revoked(RevocationKind::Client, value) => (kind::CLIENT_REVOKED, value),
+            Self::Revoked(RevocationKind::Session, value) => (kind::SESSION_REVOKED, value),
             Self::Client(id) => (kind::CLIENT, id),
             Self::User(id) => (kind::USER, id),
             Self::SigningKeys => (kind::SIGNING_KEYS, ""),
@@ -134,7 +136,7 @@ fn feed_row(row: &Row) -> Result<FeedRow, PortError> {
             Some(Change::IpUpserted(rows::ip(row, IP_AT)?))
         }
         kind::NO_IP => Some(Change::IpRemoved(rows::id(subject)?)),
-        kind::TOKEN_REVOKED..=kind::CLIENT_REVOKED
+        kind::TOKEN_REVOKED..=kind::CLIENT_REVOKED | kind::SESSION_REVOKED
             if row.optional_text(REVOCATION_AT)?.is_some() =>
         {
             Some(Change::Revoked(rows::revocation(row, REVOCATION_AT)?))
@@ -145,7 +147,7 @@ fn feed_row(row: &Row) -> Result<FeedRow, PortError> {
         kind::RULES => Some(Change::RulesChanged),
         // What is not there any more was removed, or has expired.
         kind::KEY | kind::BLOCK | kind::IP => None,
-        kind::TOKEN_REVOKED..=kind::CLIENT_REVOKED => None,
+        kind::TOKEN_REVOKED..=kind::CLIENT_REVOKED | kind::SESSION_REVOKED => None,
         // WHY an error: a change that is not understood may be a revocation.
         _ => {
             return Err(corrupt("the feed holds a kind of change that this version does not know"));

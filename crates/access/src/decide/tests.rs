@@ -4,7 +4,8 @@
 use super::{evaluate, scopes_of};
 use crate::credential::Credential;
 use crate::mfa::{Acr, Mfa};
-use crate::policy::{ApiKeyRule, ClaimRule, Expr, JwtRule};
+use crate::policy::{ApiKeyRule, ClaimRule, Expr, JwtRule, SessionRule};
+use crate::schemes::session::Limits;
 use base::{Scheme, UnixMs};
 use proptest::prelude::*;
 use protocol::oauth::ScopeSet;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 const SCOPES: [&str; 3] = ["read", "write", "admin"];
 const ISSUERS: [&str; 2] = ["corp", "partner"];
+const GROUPS: [&str; 3] = ["ops", "dev", "admins"];
 const AUDIENCES: [&str; 2] = ["orders", "billing"];
 const NOW: UnixMs = UnixMs(1_000_000_000);
 const WORDS: [&str; 4] = ["aal1", "aal2", "phr", "gold"];
@@ -53,10 +55,21 @@ fn jwt_rule() -> impl Strategy<Value = JwtRule> {
         })
 }
 
+fn session_rule() -> impl Strategy<Value = SessionRule> {
+    let groups = prop::sample::subsequence(GROUPS.to_vec(), 0..=2);
+    let day = Duration::from_secs(86_400);
+    (groups, prop::option::of(mfa())).prop_map(move |(groups, mfa)| SessionRule {
+        groups: groups.into_iter().map(Into::into).collect(),
+        limits: Limits { idle: day, absolute: day },
+        mfa,
+    })
+}
+
 fn leaf() -> impl Strategy<Value = Expr> {
     prop_oneof![
         8 => jwt_rule().prop_map(Expr::Jwt),
         5 => scopes().prop_map(|scopes| Expr::ApiKey(ApiKeyRule { scopes, mfa: None })),
+        4 => session_rule().prop_map(Expr::Session),
         1 => Just(Expr::Public),
     ]
 }
@@ -71,7 +84,9 @@ fn expr() -> impl Strategy<Value = Expr> {
 }
 
 fn credential() -> impl Strategy<Value = Arc<Credential>> {
-    let scheme = prop::sample::select(vec![Scheme::Jwt, Scheme::Opaque, Scheme::ApiKey]);
+    let schemes = [Scheme::Jwt, Scheme::Opaque, Scheme::ApiKey, Scheme::Session];
+    let scheme = prop::sample::select(schemes.to_vec());
+    let groups = prop::option::of(prop::sample::subsequence(GROUPS.to_vec(), 0..=2));
     let team = prop_oneof![
         Just(None),
         claim_value().prop_map(Some),
@@ -84,10 +99,11 @@ fn credential() -> impl Strategy<Value = Arc<Credential>> {
         prop::option::of(prop::sample::select(vec!["alice", "app"])),
     );
     let parts = (scheme, prop::sample::select(ISSUERS.to_vec()), scopes(), audiences, team);
-    (parts, signed_in).prop_map(
-        |((scheme, issuer, scopes, audiences, team), (acr, age, client))| {
+    (parts, groups, signed_in).prop_map(
+        |((scheme, issuer, scopes, audiences, team), groups, (acr, age, client))| {
             let mut claims = serde_json::Map::new();
             claims.extend(team.map(|team| ("team".to_owned(), team)));
+            claims.extend(groups.map(|groups| ("groups".to_owned(), json!(groups))));
             Arc::new(Credential {
                 scheme,
                 issuer: (scheme != Scheme::ApiKey).then(|| issuer.into()),
@@ -143,7 +159,7 @@ fn model(expr: &Expr, credentials: &[Arc<Credential>]) -> bool {
                 && signed_in(rule.mfa.as_ref(), held)
         }),
         Expr::Jwt(rule) => credentials.iter().any(|held| {
-            held.scheme != Scheme::ApiKey
+            matches!(held.scheme, Scheme::Jwt | Scheme::Opaque)
                 && held.issuer.as_ref() == Some(&rule.issuer)
                 && signed_in(rule.mfa.as_ref(), held)
                 && rule.scopes.iter().all(|scope| held.scopes.contains(scope))
@@ -154,6 +170,13 @@ fn model(expr: &Expr, credentials: &[Arc<Credential>]) -> bool {
                     Some(Value::Array(all)) => all.iter().any(|one| claim.values.contains(one)),
                     Some(one) => claim.values.contains(one),
                 })
+        }),
+        Expr::Session(rule) => credentials.iter().any(|held| {
+            let groups = held.claims.get("groups").and_then(Value::as_array);
+            let is_in = |group: &str| groups.is_some_and(|all| all.contains(&json!(group)));
+            held.scheme == Scheme::Session
+                && (rule.groups.is_empty() || rule.groups.iter().any(|group| is_in(group)))
+                && signed_in(rule.mfa.as_ref(), held)
         }),
     }
 }

@@ -50,6 +50,26 @@ pub enum Lookup {
         /// Under which fingerprint the answer is remembered.
         fingerprint: Fingerprint,
     },
+    /// Whether a browser's session still stands, and what is true of its person now.
+    Session(Arc<session::Session>),
+}
+
+/// What a look-up brought for the request that had it made.
+#[derive(Debug, Clone)]
+pub enum Learnt {
+    /// Of an opaque token.
+    Token(opaque::Learnt),
+    /// Of a session: as the authority has just vouched for it, or `None` when it is over.
+    Session(Option<Arc<session::Session>>),
+}
+
+impl Learnt {
+    fn token(&self) -> Option<&opaque::Learnt> {
+        match self {
+            Self::Token(learnt) => Some(learnt),
+            Self::Session(_) => None,
+        }
+    }
 }
 
 /// What judging needs beside the snapshot; one a process.
@@ -63,6 +83,8 @@ pub struct Tools {
     pub replays: Arc<dyn ReplayCache>,
     /// Nonces for proofs.
     pub nonces: Arc<NonceMaker>,
+    /// Opens browsers' sessions.
+    pub sessions: session::Sealer,
 }
 
 /// What a scheme judges by.
@@ -89,7 +111,7 @@ pub struct Asking<'a> {
     pub may_ask: bool,
     /// What the last one brought for this request alone. WHY: the cache may not keep it at all, and the request
     /// that had it asked is judged by it all the same.
-    pub learnt: Option<&'a opaque::Learnt>,
+    pub learnt: Option<&'a Learnt>,
 }
 
 /// What the request carries, by header.
@@ -101,6 +123,8 @@ pub struct Presented<'a> {
     pub api_key: Option<&'a [u8]>,
     /// What it shows of possession.
     pub dpop: Shown<'a>,
+    /// The cookie of a browser.
+    pub session: Option<session::Shown<'a>>,
 }
 
 /// The credentials of a request that are good.
@@ -166,6 +190,16 @@ pub fn authenticate<A>(
             Err(_) => reject(code::KEY_MALFORMED),
         };
         match outcome {
+            Outcome::NotPresented => {}
+            Outcome::Accepted(credential) => found.credentials.push(credential),
+            Outcome::Rejected(denial) => return Err(denial),
+            Outcome::Need(lookup) => return Ok(Err(lookup)),
+        }
+    }
+    if let Some(shown) = presented.session {
+        // Only the cookie is judged by where a request comes from: other sites cannot send another credential.
+        let alone = found.credentials.is_empty();
+        match session::authenticate(ctx, shown, alone) {
             Outcome::NotPresented => {}
             Outcome::Accepted(credential) => found.credentials.push(credential),
             Outcome::Rejected(denial) => return Err(denial),

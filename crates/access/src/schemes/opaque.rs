@@ -44,6 +44,7 @@ pub fn authenticate<A>(ctx: &Context<'_, A>, token: &str) -> Outcome {
     let learnt = ctx
         .asking
         .learnt
+        .and_then(super::Learnt::token)
         .filter(|learnt| (learnt.fingerprint, learnt.generation) == (fingerprint, generation));
     let cached = || ctx.cache.find(&fingerprint, ctx.now).filter(|it| it.generation == generation);
     let known = learnt

@@ -3,12 +3,15 @@
 //! Owns what a cookie holds and when it counts. Never does: set one, or send anybody anywhere.
 //!
 //! INVARIANT: a cookie that cannot be opened, is another host's or is over counts as not presented, so a bad one is
-//! never worse than none. INVARIANT: what changes something passes by a cookie only from the same origin.
+//! never worse than none; one whose person is blocked is refused, since signing in again would not help. INVARIANT: what changes something passes by a cookie only from the same origin.
 
+use super::{Context, Learnt, Lookup, Outcome, reject_known, reject_with};
 use crate::credential::Credential;
+use crate::live::still_good;
+use crate::policy::Possession;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hmac;
-use base::{Scheme, Secret, UnixMs};
+use base::{Scheme, Secret, UnixMs, code};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +52,7 @@ pub struct Session {
     pub acr: Option<Box<str>>,
     /// When.
     pub authenticated_at: Option<UnixMs>,
-    /// When the session at this host began.
+    /// When the person signed in; the absolute limit counts from here.
     pub began_at: UnixMs,
     /// When the authority last vouched for it.
     pub vouched_at: UnixMs,
@@ -75,6 +78,14 @@ pub struct Limits {
     pub idle: Duration,
     /// Whatever happens.
     pub absolute: Duration,
+}
+
+impl Limits {
+    /// The shorter of each.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { idle: self.idle.min(other.idle), absolute: self.absolute.min(other.absolute) }
+    }
 }
 
 /// Where a session stands.
@@ -105,6 +116,12 @@ impl Session {
         } else {
             State::Fresh
         }
+    }
+
+    /// Whether it is over for want of use, and for nothing else.
+    pub fn lay_idle(&self, limits: Limits, now: UnixMs) -> bool {
+        let longest = Limits { idle: Duration::MAX, ..limits };
+        self.state(limits, now) == State::Over && self.state(longest, now) != State::Over
     }
 
     /// The credential that it is while it is fresh.
@@ -255,11 +272,72 @@ impl Origins<'_> {
     }
 }
 
-/// The value of our own cookie in a `Cookie` header's value.
+/// What a request shows of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// The one cookie's value.
+    pub value: &'a [u8],
+    /// The host that its session was sealed for.
+    pub host: &'a str,
+    /// How the request came about.
+    pub origins: Origins<'a>,
+}
+
+/// Judges the cookie. `alone`: nothing else that is good came with it.
+pub fn authenticate<A>(ctx: &Context<'_, A>, shown: Shown<'_>, alone: bool) -> Outcome {
+    // A cookie is bound to no key.
+    if ctx.route.dpop != Possession::Optional {
+        return Outcome::NotPresented;
+    }
+    let Some(limits) = ctx.route.session_limits() else { return Outcome::NotPresented };
+    let Some(kept) = ctx.tools.sessions.open(shown.value, shown.host) else {
+        return Outcome::NotPresented;
+    };
+    let state = kept.state(limits, ctx.now);
+    if state == State::Over {
+        return Outcome::NotPresented;
+    }
+    if !shown.origins.let_a_cookie_pass() {
+        let who = Arc::new(kept.credential(limits));
+        return match alone {
+            true => reject_known(code::SESSION_CROSS_SITE, &who),
+            false => Outcome::NotPresented,
+        };
+    }
+    if state == State::Fresh {
+        return stands(ctx, &kept, limits);
+    }
+    match ctx.asking.learnt {
+        Some(Learnt::Session(None)) => Outcome::NotPresented,
+        Some(Learnt::Session(Some(renewed))) if renewed.grant == kept.grant => {
+            match renewed.state(limits, ctx.now) {
+                State::Fresh => stands(ctx, renewed, limits),
+                State::Stale | State::Over => Outcome::NotPresented,
+            }
+        }
+        _ if ctx.asking.may_ask => Outcome::Need(Lookup::Session(Arc::new(kept))),
+        _ => reject_with(code::ISSUER_UNAVAILABLE, "the session could not be renewed"),
+    }
+}
+
+/// What may have changed since the authority vouched for it.
+fn stands<A>(ctx: &Context<'_, A>, session: &Session, limits: Limits) -> Outcome {
+    let credential = Arc::new(session.credential(limits));
+    match still_good(&credential, ctx.snapshot.standing(ctx.now)) {
+        Ok(()) => Outcome::Accepted(credential),
+        // WHY refused: the authority knows nothing of blocks, and would send the browser back and forth for ever.
+        Err(_) if ctx.snapshot.blocks.refuses(&credential, ctx.now).is_some() => {
+            reject_known(code::TOKEN_REVOKED, &credential)
+        }
+        Err(_) => Outcome::NotPresented,
+    }
+}
+
+/// The value of our own cookie in the values of all `Cookie` headers.
 ///
 /// Several are nobody's: one of them may have been put there by a neighbour (RFC 6265bis §8.6).
-pub fn cookie<'h>(header: &'h [u8], name: &str) -> Option<&'h [u8]> {
-    let pairs = header.split(|c| *c == b';').map(<[u8]>::trim_ascii);
+pub fn cookie<'h>(headers: impl Iterator<Item = &'h [u8]>, name: &str) -> Option<&'h [u8]> {
+    let pairs = headers.flat_map(|it| it.split(|c| *c == b';')).map(<[u8]>::trim_ascii);
     let mut values =
         pairs.filter_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     let first = values.next()?;

@@ -1,7 +1,9 @@
 //! The schemes through all phases that judge: tokens of the authority, proofs of possession.
 
 use super::dpop::Shown;
-use super::{Asking, Kind, Lookup, Presented, Tools, api_key::Pepper, is_dpop, opaque, token_of};
+use super::{
+    Asking, Kind, Learnt, Lookup, Presented, Tools, api_key::Pepper, is_dpop, opaque, token_of,
+};
 use crate::Denial;
 use crate::issuer::{Issuer, IssuerSettings, KeySource};
 use crate::judge::{Judge, Step};
@@ -96,7 +98,13 @@ impl World {
             issuer("corp", KeySource::Discovery, &corp),
             issuer("self", KeySource::Own, &authority),
         ];
-        let policy = Policy { issuers, routes, table, resources: Default::default() };
+        let policy = Policy {
+            issuers,
+            routes,
+            table,
+            resources: Default::default(),
+            sessions: Default::default(),
+        };
         Self {
             snapshot: Snapshot {
                 version: 0,
@@ -114,6 +122,7 @@ impl World {
                 nonces: Arc::new(
                     NonceMaker::new(&Secret::new([1; 32]), Duration::from_secs(60)).unwrap(),
                 ),
+                sessions: super::session::Sealer::new(&Secret::new([1; 32])).unwrap(),
             },
             cache: VerifiedCache::default(),
             limiter: Limiter::new(),
@@ -158,7 +167,7 @@ impl World {
         route: &str,
         authorization: &str,
         proofs: &[&str],
-        learnt: Option<&opaque::Learnt>,
+        learnt: Option<&Learnt>,
     ) -> Result<Arc<crate::Credential>, Refused> {
         let judge = Judge {
             snapshot: &self.snapshot,
@@ -175,6 +184,7 @@ impl World {
             authorization: Some(authorization.as_bytes()),
             api_key: None,
             dpop: Shown { proofs: &proofs, method: "GET", uri: URI },
+            session: None,
         };
         let asking = Asking { may_ask: learnt.is_none(), learnt };
         let authenticated = match judge.authenticate(admitted, presented, asking)? {
@@ -427,7 +437,7 @@ fn an_opaque_token_of_our_own_is_judged_as_a_jwt_is() {
     assert_eq!(learn(&world, &incomplete).unwrap_err().code, code::TOKEN_CLAIM);
     let mut claims = world.claims();
     claims["cnf"] = json!({"jkt": world.client.id()});
-    let learnt = learn(&world, &claims).unwrap().unwrap();
+    let learnt = Learnt::Token(learn(&world, &claims).unwrap().unwrap());
     let header = "DPoP pca_secret";
     let proof = world.proof("pca_secret", "1");
     let who = world.judge("both", header, &[&proof], Some(&learnt)).unwrap();

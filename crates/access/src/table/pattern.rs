@@ -177,6 +177,11 @@ impl HostPattern {
         hosts.entry(self.name.clone()).or_default()
     }
 
+    /// The one host of this pattern, without brackets; `None` for a wildcard.
+    pub fn exact(&self) -> Option<&str> {
+        (!self.wildcard).then(|| self.name.trim_start_matches('[').trim_end_matches(']'))
+    }
+
     /// Whether a request's host (in any case, with or without port and final dot) is of this pattern.
     pub fn matches(&self, host: &str) -> bool {
         let host = bare_host(host);

@@ -100,6 +100,11 @@ impl State {
         self.revoke(Revocation { kind: RevocationKind::Grant, value, not_before: now, until });
     }
 
+    fn end_login(&mut self, value: String) {
+        let (not_before, until) = (UnixMs(0), UnixMs(i64::MAX));
+        self.revoke(Revocation { kind: RevocationKind::Session, value, not_before, until });
+    }
+
     fn keep_refresh(&mut self, refresh: NewRefresh, grant: &str) {
         let record = RefreshRecord { grant: grant.to_owned(), ..refresh.record };
         let sealed = refresh.sealed.expose().clone();

@@ -91,6 +91,7 @@ pub use scopes::{ADMIN_SCOPES, ScopeView, admin_scopes};
 pub use sessions::{BrowserText, Current, SessionText, SignIn, SignInRefused, SignedIn, Standing};
 pub use setup::{CompleteSetup, PasswordSet, SETUP, SETUP_FIRST};
 pub use signing::OFFERED;
+pub use token::{GATE_CLIENT, GateCode, GateSession, gate_client};
 pub use transfer::{ExportPage, ExportedPerson, ImportRules, LINES_MOST, LineDone, LineOutcome};
 pub use userinfo::{USERINFO_PATH, Userinfo, UserinfoCall};
 pub use users::{ADMINISTRATOR, CreateUser, CreatedUser};

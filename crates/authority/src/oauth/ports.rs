@@ -117,7 +117,8 @@ pub trait PeopleStore: Send + Sync {
     /// Replaces a session's record (a fresh proof of who it is, a client more); whether there was one with this id
     /// and person. Clients that joined it meanwhile stay.
     fn replace_session(&self, mac: Mac, session: SessionRecord) -> Answer<'_, bool>;
-    /// Ends the session with this id; what it was. The grants given in it go on. `None` when there is none.
+    /// Ends the session with this id; what it was. The grants given in it go on, but what rests on it at the
+    /// gate ends: a revocation of its id is written in the same transaction. `None` when there is none.
     fn end_session(&self, id: String, event: Event) -> Answer<'_, Option<SessionRecord>>;
     /// The sessions of a person that live at `now`, at most [`crate::PAGE_ROWS`].
     fn sessions(&self, user: String, now: UnixMs) -> Answer<'_, Vec<SessionRecord>>;
@@ -197,7 +198,8 @@ pub trait LetterStore: Send + Sync {
 
 /// Keeps authenticators. Every change compares the whole record, so that what may be used once is.
 pub trait AuthenticatorStore: Send + Sync {
-    /// Keeps a new one. With `keep`, all sessions of its person but the one with that id end in the same transaction.
+    /// Keeps a new one. With `keep`, all sessions of its person but the one with that id end in the same transaction,
+    /// each with its revocation.
     /// Without `event` where a sign-in's own says it (a browser is known from now on, failures are counted).
     ///
     /// # Errors

@@ -518,11 +518,14 @@ pub enum RevocationKind {
     Subject,
     /// A client: what was issued at or before `not_before`.
     Client,
+    /// A login session, by `sid`: the sessions of browsers at the gate that rest on it. Tokens go on.
+    Session,
 }
 
 impl RevocationKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Token, Self::Grant, Self::Subject, Self::Client];
+    pub const ALL: [Self; 5] =
+        [Self::Token, Self::Grant, Self::Subject, Self::Client, Self::Session];
 
     /// Its word in the store and in the feed.
     pub fn as_str(self) -> &'static str {
@@ -531,6 +534,7 @@ impl RevocationKind {
             Self::Grant => "grant",
             Self::Subject => "subject",
             Self::Client => "client",
+            Self::Session => "session",
         }
     }
 
@@ -551,7 +555,7 @@ impl RevocationKind {
 pub struct Revocation {
     /// What it is about.
     pub kind: RevocationKind,
-    /// The `jti`, grant, subject or client.
+    /// The `jti`, grant, subject, client or login session.
     pub value: String,
     /// For subjects and clients: what was issued at or before this is dead. For the others: when it was revoked.
     pub not_before: UnixMs,

@@ -49,7 +49,11 @@ pub(super) async fn answer(job: &Job<'_>, open: Open<'_>) -> bool {
     });
     let mut text = serde_json::to_string_pretty(&text).unwrap_or_default();
     text.push('\n');
-    let headers = vec![("content-type", "application/json".to_owned())];
+    let mut headers = vec![("content-type", "application/json".to_owned())];
+    if let Some(cookie) = &job.forward.cookie {
+        headers.push(("set-cookie", cookie.clone()));
+        headers.push(("cache-control", "no-store".to_owned()));
+    }
     let answer = Answer { status: 200, headers, body: Bytes::from(text) };
     finish(draft, answer, &mut Source::Done, &mut caller).await
 }

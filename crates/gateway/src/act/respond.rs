@@ -131,6 +131,9 @@ pub(super) fn headers(job: &Job<'_>, head: &ResponseHead, out: &mut HeadOut<'_>)
         if act.cors.is_some() && name.starts_with(b"access-control-") {
             continue;
         }
+        if job.forward.cookie.is_some() && caches(name) {
+            continue;
+        }
         out.field(field);
     }
     for (name, value) in &rules.set {
@@ -144,6 +147,7 @@ pub(super) fn headers(job: &Job<'_>, head: &ResponseHead, out: &mut HeadOut<'_>)
     if let Some(nonce) = &job.nonce {
         out.put(NONCE.as_bytes(), nonce.as_bytes());
     }
+    session(job, out);
     out.put(b"x-request-id", &job.id);
     // A bodyless answer keeps the length that it speaks of (HEAD, 304).
     if head.framing == Framing::None
@@ -152,6 +156,22 @@ pub(super) fn headers(job: &Job<'_>, head: &ResponseHead, out: &mut HeadOut<'_>)
     {
         out.put(b"content-length", length);
     }
+}
+
+/// The renewed session, if there is one.
+///
+/// INVARIANT: an answer with a session in it is kept by nobody, whatever the upstream says (RFC 9111 §7.3): a cache in
+/// front would hand it to the next caller.
+pub(crate) fn session(job: &Job<'_>, out: &mut HeadOut<'_>) {
+    let Some(cookie) = &job.forward.cookie else { return };
+    out.put(b"set-cookie", cookie.as_bytes());
+    out.put(b"cache-control", b"no-store");
+}
+
+/// Whether a header says how an answer may be kept.
+fn caches(name: &[u8]) -> bool {
+    [&b"cache-control"[..], b"expires", b"pragma", b"cdn-cache-control", b"surrogate-control"]
+        .contains(&name)
 }
 
 fn is_event_stream(value: &[u8]) -> bool {

@@ -56,6 +56,8 @@ known! {
     ProxyAuthorization = "proxy-authorization",
     ProxyConnection = "proxy-connection",
     Range = "range",
+    SecFetchMode = "sec-fetch-mode",
+    SecFetchSite = "sec-fetch-site",
     Server = "server",
     SetCookie = "set-cookie",
     Te = "te",

@@ -15,7 +15,7 @@ use access::issuer::{Issuer, IssuerSettings, KeySource};
 use access::limit::Limiter;
 use access::policy::{Expr, JwtRule, Policy, Possession, Route, Shadow};
 use access::replay::Replays;
-use access::schemes::{Tools, api_key::Pepper};
+use access::schemes::{Tools, api_key::Pepper, session::Sealer};
 use access::snapshot::Snapshot;
 use access::table::{RouteMatch, RouteTable};
 use access::verified::Fingerprints;
@@ -23,8 +23,9 @@ use audit::{Ledger, LedgerOptions, Reader};
 use base::{BoxFuture, Clock, NodeId, Secret, SystemClock};
 use gateway::{
     Act, Gate, GateParts, HeaderRules, HostHeader, ListenerSettings, LookupError, Lookups, Metrics,
-    Proxies, ProxyHeader, PublicOrigin, ServerSettings, Timeouts, Upstream, UpstreamProtocol,
-    UpstreamSettings, UpstreamTls,
+    Proxies, ProxyHeader, PublicOrigin, ServerSettings, SignInCode, SignInError, SignInFacts,
+    SignInKept, SignInPlace, SignIns, Timeouts, Upstream, UpstreamProtocol, UpstreamSettings,
+    UpstreamTls,
 };
 use protocol::AlgorithmSet;
 use protocol::dpop::NonceMaker;
@@ -50,6 +51,43 @@ impl Lookups for Broken {
         _token: Secret<String>,
     ) -> BoxFuture<'_, Result<(Introspection, Duration), LookupError>> {
         panic!("a defect, for the test");
+    }
+}
+
+/// An authority that signs nobody in.
+#[derive(Debug)]
+struct Nobody(SignInPlace);
+
+impl Nobody {
+    fn new() -> Self {
+        let text = |text: &str| Box::from(text);
+        Self(SignInPlace {
+            issuer: text("https://self.example"),
+            authorize: text("https://self.example/oauth/authorize"),
+            client_id: text("portcullis-gate"),
+        })
+    }
+}
+
+fn no<T: Send + 'static>() -> BoxFuture<'static, Result<T, SignInError>> {
+    Box::pin(async { Err(SignInError::Unavailable("nobody is there".to_owned())) })
+}
+
+impl SignIns for Nobody {
+    fn place(&self) -> &SignInPlace {
+        &self.0
+    }
+
+    fn redeem(&self, _code: SignInCode) -> BoxFuture<'_, Result<SignInFacts, SignInError>> {
+        no()
+    }
+
+    fn renew(&self, _kept: SignInKept) -> BoxFuture<'_, Result<SignInFacts, SignInError>> {
+        no()
+    }
+
+    fn end(&self, _kept: SignInKept) -> BoxFuture<'_, Result<(), SignInError>> {
+        no()
     }
 }
 
@@ -135,6 +173,7 @@ fn snapshot(metrics: &Metrics) -> Snapshot<Act> {
             routes,
             table,
             resources: Default::default(),
+            sessions: Default::default(),
         }),
         keys: Default::default(),
         blocks: Default::default(),
@@ -198,9 +237,11 @@ fn start(snapshot: Snapshot<Act>, metrics: Arc<Metrics>) -> Running {
             nonces: Arc::new(
                 NonceMaker::new(&Secret::new([1; 32]), Duration::from_secs(60)).unwrap(),
             ),
+            sessions: Sealer::new(&Secret::new([1; 32])).unwrap(),
         },
         counters: Arc::new(Limiter::new()),
         lookups: Arc::new(Broken),
+        sign_ins: Arc::new(Nobody::new()),
         clock,
         metrics,
         log: None,

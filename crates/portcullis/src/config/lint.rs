@@ -6,6 +6,7 @@ use super::problem::ProblemCode;
 use super::reader::{At, Reader};
 use super::route::Route;
 use super::rule::{Access, Rule};
+use super::session;
 use super::upstream::{Target, Upstream};
 use access::policy::Possession;
 use access::table::{RouteMatch, RouteTable, TableError};
@@ -35,6 +36,7 @@ pub(super) fn lint(reader: &mut Reader<'_>, config: &Config, places: &Places) {
         never_asked(reader, config, (route, at));
         mfa::lint(reader, config, route, at);
         unbound(reader, route, at);
+        session::lint(reader, config, (route, at));
     }
     same_requests(reader, config, &places.routes);
     plain_listeners(reader, config, &places.listeners);

@@ -114,14 +114,19 @@ pub(super) fn lint(reader: &mut Reader<'_>, config: &Config, route: &Route, at: 
 /// Each word is one of the issuer that it is asked of, where its words are known.
 fn words(reader: &mut Reader<'_>, config: &Config, (route, rule): (&Route, &Rule), at: &At) {
     for leaf in rule.leaves() {
-        let Rule::Jwt(jwt) = leaf else { continue };
-        let asked = [route.mfa.as_ref(), jwt.mfa.as_ref()];
+        let (issuer, own) = match leaf {
+            Rule::Jwt(jwt) => (jwt.issuer.as_str(), &jwt.mfa),
+            // Who signs in to a browser does so at our own authority.
+            Rule::Session(session) => (SELF, &session.mfa),
+            _ => continue,
+        };
+        let asked = [route.mfa.as_ref(), own.as_ref()];
         for word in asked.into_iter().flatten().filter_map(|it| it.acr.as_deref()) {
-            let known = known(config, &jwt.issuer);
+            let known = known(config, issuer);
             if known.is_empty() || known.contains(&word) {
                 continue;
             }
-            let message = format!("{word:?} is no `acr` of issuer {:?}", jwt.issuer);
+            let message = format!("{word:?} is no `acr` of issuer {issuer:?}");
             let hint = format!("one of {}, the lowest first", known.join(", "));
             reader.hinted(ProblemCode::Reference, at, message, hint);
         }
@@ -143,16 +148,19 @@ fn reachable(config: &Config, rule: &Rule, asked: &Mfa) -> bool {
         Rule::Any(rules) => rules.iter().any(|rule| reachable(config, rule, asked)),
         Rule::All(rules) => rules.iter().all(|rule| reachable(config, rule, asked)),
         Rule::ApiKey(_) => false,
-        Rule::Jwt(jwt) => {
-            let issuers = &config.issuers;
-            let asked = compile(asked, Some(&jwt.issuer), issuers);
-            let both = match &jwt.mfa {
-                Some(own) => compile(own, Some(&jwt.issuer), issuers).and(&asked),
-                None => asked,
-            };
-            !both.acr.is_some_and(|acr| acr.is_unreachable())
-        }
+        Rule::Jwt(jwt) => possible(config, (&jwt.issuer, jwt.mfa.as_ref()), asked),
+        Rule::Session(session) => possible(config, (SELF, session.mfa.as_ref()), asked),
     }
+}
+
+/// Whether somebody of `issuer` can meet their alternative's own `mfa` and `asked` together.
+fn possible(config: &Config, (issuer, own): (&str, Option<&Mfa>), asked: &Mfa) -> bool {
+    let of = |mfa: &Mfa| compile(mfa, Some(issuer), &config.issuers);
+    let both = match own {
+        Some(own) => of(own).and(&of(asked)),
+        None => of(asked),
+    };
+    !both.acr.is_some_and(|acr| acr.is_unreachable())
 }
 
 /// What is asked of tokens of `issuer`; `None`: of credentials that have none.

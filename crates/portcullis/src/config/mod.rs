@@ -24,6 +24,7 @@ mod rule;
 mod secret;
 mod self_service;
 mod server;
+mod session;
 mod sign_in;
 mod syntax;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use route::{AuditLevel, DEFAULT_MAX_BODY, HostHeader, Route, Shadow};
 pub use rule::{Access, ApiKeyRule, ClaimRule, ClaimValue, JwtRule, Rule, SELF};
 pub use secret::{FILE_BYTES, Nothing, Surroundings, System};
 pub use server::{AccessLog, Log, LogLevel, Server, Store};
+pub use session::SessionRule;
 pub use text::parse_duration;
 pub use upstream::{
     DEFAULT_KEEP_ALIVE, Health, Target, Upstream, UpstreamProtocol, UpstreamServer, UpstreamTls,

@@ -5,6 +5,7 @@
 use super::mfa::{Mfa, read_mfa};
 use super::problem::ProblemCode;
 use super::reader::{Field, Named, Reader, Section};
+use super::session::{SessionRule, read_session};
 use super::text::is_name;
 use toml::de::DeValue;
 
@@ -38,6 +39,8 @@ pub enum Rule {
     Jwt(JwtRule),
     /// An API key of this installation.
     ApiKey(ApiKeyRule),
+    /// A browser in which somebody has signed in.
+    Session(SessionRule),
 }
 
 /// What a token must be.
@@ -94,7 +97,7 @@ impl Rule {
     pub fn leaves(&self) -> Vec<&Rule> {
         match self {
             Self::Any(rules) | Self::All(rules) => rules.iter().flat_map(Self::leaves).collect(),
-            Self::Jwt(_) | Self::ApiKey(_) => vec![self],
+            Self::Jwt(_) | Self::ApiKey(_) | Self::Session(_) => vec![self],
         }
     }
 }
@@ -130,12 +133,10 @@ fn read_rule(reader: &mut Reader<'_>, field: &Field<'_>, depth: usize) -> Option
     let all = table.field("all");
     let jwt = table.field("jwt");
     let api_key = table.field("api_key");
-    let present = [&any, &all, &jwt, &api_key].into_iter().flatten().count();
-    let later = table.field("mtls").is_some() || table.field("session").is_some();
-    table.not_available(
-        reader,
-        &[("mtls", "client certificates are not checked"), ("session", "there is no login")],
-    );
+    let session = table.field("session");
+    let present = [&any, &all, &jwt, &api_key, &session].into_iter().flatten().count();
+    let later = table.field("mtls").is_some();
+    table.not_available(reader, &[("mtls", "client certificates are not checked")]);
     let at = table.at.clone();
     table.finish(reader);
     if present + usize::from(later) != 1 {
@@ -143,14 +144,15 @@ fn read_rule(reader: &mut Reader<'_>, field: &Field<'_>, depth: usize) -> Option
             0 => "no condition stands here, which everybody would meet",
             _ => "several conditions stand here side by side",
         };
-        let hint = "write exactly one of any, all, jwt, api_key";
+        let hint = "write exactly one of any, all, jwt, api_key, session";
         reader.hinted(ProblemCode::FailOpen, &at, message, hint);
     }
     let any = any.and_then(|field| read_rules(reader, &field, depth)).map(Rule::Any);
     let all = all.and_then(|field| read_rules(reader, &field, depth)).map(Rule::All);
     let jwt = jwt.and_then(|field| read_jwt(reader, &field)).map(Rule::Jwt);
     let api_key = api_key.and_then(|field| read_api_key(reader, &field)).map(Rule::ApiKey);
-    any.or(all).or(jwt).or(api_key)
+    let session = session.and_then(|field| read_session(reader, &field)).map(Rule::Session);
+    any.or(all).or(jwt).or(api_key).or(session)
 }
 
 fn read_rules(reader: &mut Reader<'_>, field: &Field<'_>, depth: usize) -> Option<Vec<Rule>> {

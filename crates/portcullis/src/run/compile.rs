@@ -8,7 +8,10 @@ use crate::config::{self, Config, SELF};
 use access::decide;
 use access::iplist::{IpList, IpListBuilder, Side};
 use access::issuer::{Issuer, IssuerSettings, KeySource};
-use access::policy::{self, ApiKeyRule, ClaimRule, Expr, JwtRule, Policy, Route};
+use access::policy::{
+    self, ApiKeyRule, ClaimRule, Expr, JwtRule, Policy, Route, SessionRule, Sessions,
+};
+use access::schemes::session::Limits;
 use access::table::{RouteMatch, RouteTable};
 use authority::oauth::SelfService;
 use authority::oauth::settings::Resource;
@@ -67,7 +70,13 @@ pub(super) fn compile(
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     let listeners = config.listeners.iter().map(listener).collect();
     Ok(Compiled {
-        policy: Policy { issuers, routes, table, resources: resources::protected(config) },
+        policy: Policy {
+            issuers,
+            routes,
+            table,
+            resources: resources::protected(config),
+            sessions: sessions(config),
+        },
         lists,
         self_service: config.ip_lists.iter().filter_map(|it| it.self_service.clone()).collect(),
         listeners,
@@ -144,6 +153,40 @@ pub(super) fn resources(config: &Config) -> Vec<Resource> {
         }
     }
     resources
+}
+
+/// Where browsers have sessions, and which groups matter there.
+fn sessions(config: &Config) -> Sessions {
+    let mut found = Sessions::default();
+    for route in config.routes.iter().filter(|it| it.takes_sessions()) {
+        match route.host.as_ref().and_then(|it| it.exact()) {
+            Some(host) => found.hosts.push(host.into()),
+            None => found.anywhere = true,
+        }
+        for rule in route.credential_rules() {
+            let config::Rule::Session(session) = rule else { continue };
+            found.groups.extend(session.groups.iter().map(|it| it.as_str().into()));
+        }
+    }
+    for list in [&mut found.hosts, &mut found.groups] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    found
+}
+
+/// Where the authority may send browsers back to: each host with sessions, at each listener that can keep them.
+pub(super) fn callbacks(config: &Config) -> Vec<String> {
+    let sessions = sessions(config);
+    let mut found = Vec::new();
+    for it in config.listeners.iter().filter(|it| it.keeps_sessions()) {
+        let public = listener(it).public;
+        found.extend(sessions.hosts.iter().map(|host| public.callback(Some(host))));
+        found.extend(sessions.anywhere.then(|| public.callback(None)));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// The issuer that `before` has, if it is the same; else a new one, with the keys that it had.
@@ -328,6 +371,11 @@ fn expr(
         config::Rule::ApiKey(key) => {
             Expr::ApiKey(ApiKeyRule { scopes: scopes(&key.scopes)?, mfa: None })
         }
+        config::Rule::Session(session) => Expr::Session(SessionRule {
+            groups: session.groups.iter().map(|it| it.as_str().into()).collect(),
+            limits: Limits { idle: session.idle, absolute: session.absolute },
+            mfa: session.mfa.as_ref().map(|it| config::compile_mfa(it, Some(SELF), issuers)),
+        }),
         config::Rule::Jwt(jwt) => Expr::Jwt(JwtRule {
             issuer: jwt.issuer.as_str().into(),
             scopes: scopes(&jwt.scopes)?,

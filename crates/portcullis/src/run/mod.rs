@@ -13,6 +13,7 @@ mod own;
 mod post;
 mod reload;
 mod resources;
+mod sign_ins;
 mod start;
 mod state;
 

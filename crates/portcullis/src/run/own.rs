@@ -10,7 +10,7 @@ use authority::oauth::records::{
 };
 use authority::oauth::secrets::Purpose;
 use authority::oauth::settings::{Registration, Settings};
-use authority::oauth::{CLI_CLIENT, Evidence, OAuth, cli_client};
+use authority::oauth::{CLI_CLIENT, Evidence, GATE_CLIENT, OAuth, cli_client, gate_client};
 use authority::{Change, Pepper};
 use base::{BoxFuture, Event, UnixMs};
 use protocol::oauth::metadata::ClientMetadata;
@@ -71,7 +71,8 @@ pub(super) fn settings(config: &Config) -> Settings {
     settings
 }
 
-/// The clients that the file declares, and the one of the command line, unless the file has its own.
+/// The clients that the file declares, the gate itself where browsers have sessions, and the command line, unless the
+/// file has its own.
 ///
 /// # Errors
 /// A sentence: what the check could not see, such as a key file that holds no key.
@@ -80,6 +81,13 @@ pub(super) fn clients(config: &Config, pepper: &Pepper) -> Result<Vec<ClientReco
     let mut clients = declared.collect::<Result<Vec<_>, _>>()?;
     if clients.iter().all(|it| it.id != CLI_CLIENT) {
         clients.push(cli_client(&settings(config)));
+    }
+    if clients.iter().any(|it| it.id == GATE_CLIENT) {
+        return Err(format!("client {GATE_CLIENT}: the name is the gate's own"));
+    }
+    let callbacks = compile::callbacks(config);
+    if !callbacks.is_empty() {
+        clients.push(gate_client(&settings(config), callbacks));
     }
     Ok(clients)
 }

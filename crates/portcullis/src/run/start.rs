@@ -4,15 +4,16 @@ use super::compile::{self, Compiled};
 use super::events::Events;
 use super::post::Post;
 use super::state::State;
-use super::{Failure, Running, access_log, follow, issuers, own, text};
+use super::{Failure, Running, access_log, follow, issuers, own, sign_ins, text};
 use crate::config::{self, Config};
 use access::limit::Limiter;
 use access::replay::Replays;
+use access::schemes::session::Sealer;
 use access::schemes::{Tools, api_key};
 use access::verified::Fingerprints;
 use audit::{Ledger, LedgerOptions, Recorder};
 use authority::oauth::OAuth;
-use authority::{Authority, Keyring};
+use authority::{Authority, Keyring, Pepper};
 use base::{Clock, Resolve, Secret, SystemClock};
 use gateway::{Gate, GateParts, Metrics};
 use protocol::dpop::{NONCE_STEP, NonceMaker};
@@ -96,14 +97,10 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
     issuers.configure(&config.issuers);
     let parts = GateParts {
         snapshots: state.snapshots.clone(),
-        tools: Tools {
-            fingerprints: Fingerprints::new().map_err(text)?,
-            pepper: api_key::Pepper::new(pepper.bytes()),
-            replays: Arc::new(Replays::new()),
-            nonces: Arc::new(nonces(&pepper)?),
-        },
+        tools: tools(&pepper)?,
         counters: Arc::new(Limiter::new()),
         lookups: Arc::new(issuers::Port(issuers.clone())),
+        sign_ins: Arc::new(sign_ins::Own::new(oauth.clone())),
         clock: clock.clone(),
         metrics: metrics.clone(),
         log: access_log(config)?,
@@ -132,6 +129,17 @@ pub(super) async fn start(config: &Config, opened: Opened) -> Result<Started, Fa
         door: tokio::sync::watch::Sender::new(control::Door::default()),
     };
     Ok(Started { running, store, follower, authority, resolve })
+}
+
+/// What judging needs beside the state.
+fn tools(pepper: &Pepper) -> Result<Tools, Failure> {
+    Ok(Tools {
+        fingerprints: Fingerprints::new().map_err(text)?,
+        pepper: api_key::Pepper::new(pepper.bytes()),
+        replays: Arc::new(Replays::new()),
+        nonces: Arc::new(nonces(pepper)?),
+        sessions: Sealer::new(pepper.bytes()).map_err(text)?,
+    })
 }
 
 /// The authority, with the clients of the file and its keys; the gate knows these.

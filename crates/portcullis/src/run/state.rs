@@ -97,6 +97,7 @@ fn revoked(it: &Revocation) -> (RevokedKind, Arc<str>, Revoked) {
         RevocationKind::Grant => RevokedKind::Grant,
         RevocationKind::Subject => RevokedKind::Subject,
         RevocationKind::Client => RevokedKind::Client,
+        RevocationKind::Session => RevokedKind::Session,
     };
     (kind, it.value.as_str().into(), Revoked { not_before: it.not_before, until: it.until })
 }

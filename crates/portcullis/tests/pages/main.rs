@@ -11,6 +11,7 @@ mod elsewhere;
 mod flows;
 mod forged;
 mod forgery;
+mod gate;
 mod inputs;
 mod keyboard;
 mod mail;

@@ -37,7 +37,13 @@ impl Stage {
         let rest = format!(
             "[authority]\nname = \"{BRAND}\"\nregistration = \"open\"\n\
              [authority.scopes]\n\"orders:read\" = \"See your orders and what became of them\"\n\
-             \"orders:write\" = \"Change your orders, cancel them and ask for returns\"\n{more}"
+             \"orders:write\" = \"Change your orders, cancel them and ask for returns\"\n{more}\n\
+             [[upstream]]\nname = \"site\"\nservers = [\"{}\"]\n\
+             [[route]]\nname = \"site\"\npath = \"/site/{{**}}\"\nupstream = \"site\"\n\
+             access = {{ session = {{}} }}\n\
+             [[route]]\nname = \"payroll\"\npath = \"/payroll/{{**}}\"\nupstream = \"site\"\n\
+             access = {{ session = {{ mfa = {{ acr = \"aal2\" }} }} }}\n",
+            application.url()
         );
         Self { gate: Gate::start(&rest), application }
     }
@@ -45,6 +51,11 @@ impl Stage {
     /// An address of the authority.
     pub(crate) fn at(&self, path: &str) -> String {
         self.gate.control() + path
+    }
+
+    /// An address behind the gate: the application's pages, for people who are signed in.
+    pub(crate) fn site(&self, path: &str) -> String {
+        self.gate.url() + path
     }
 
     /// Where the application wants people back.

@@ -112,6 +112,7 @@ fn clients(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
     browser.open(&stage.at("/oauth/logout"));
     browser.click("button[value=allow]");
     at("signed-out", "You are signed out", NONE);
+    gate(stage, browser, &person, at);
 }
 
 /// Two factors: adding one, and being asked for it.
@@ -145,6 +146,18 @@ fn second_steps(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
     at("second-step-wrong", "One more step", PHONE);
     browser.touch("summary");
     at("second-step-recovery", "One more step", PHONE);
+}
+
+/// The pages of the gate itself, at a site behind it.
+fn gate(stage: &Stage, browser: &WebDriver, person: &Person, at: &mut Look<'_>) {
+    stage.sign_in(browser, &stage.site("/site/orders"), person);
+    assert_eq!(browser.text("h1"), "Back at the shop", "{}", browser.url());
+    browser.open(&stage.site("/.portcullis/sign-out"));
+    at("gate-sign-out", "Sign out?", BOTH);
+    browser.click("button");
+    at("gate-signed-out", "Signed out", NONE);
+    browser.open(&stage.site("/.portcullis/callback"));
+    at("gate-not-completed", "Signing in was not completed", DESK);
 }
 
 pub(crate) type Look<'a> = dyn FnMut(&'static str, &str, &'static [u32]) + 'a;

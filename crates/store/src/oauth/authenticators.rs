@@ -2,7 +2,7 @@
 
 use super::own_addresses::{self, Which};
 use super::people::{self, replaced};
-use super::{from_doc, none, searchable, to_doc};
+use super::{from_doc, none, revocations, searchable, to_doc};
 use crate::conn::{Conn, args};
 use crate::dialect::{Both, locking};
 use crate::feed::Subject;
@@ -28,7 +28,7 @@ const REMOVE_ALL: &str = "DELETE FROM authenticators WHERE user_id = $1";
 const PERSON: Both = locking!("u", "SELECT u.id FROM users u WHERE u.id = $1");
 const COUNT: &str = "SELECT COUNT(*) FROM authenticators WHERE user_id = $1";
 const IS_ALIVE: &str = "SELECT id FROM sessions WHERE user_id = $1 AND id = $2";
-const END_OTHERS: &str = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2";
+const END_OTHERS: &str = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id";
 
 impl AuthenticatorStore for Store {
     fn add_authenticator(
@@ -175,12 +175,15 @@ async fn end_others(
     (keep, cause): (Option<String>, Option<&Event>),
 ) -> Result<(), PortError> {
     let Some(keep) = keep else { return Ok(()) };
-    conn.execute(END_OTHERS, args![user, keep.as_str()]).await?;
-    match cause {
-        Some(cause) => own_addresses::end(conn, Which::Others(user, &keep), cause).await,
-        // INVARIANT: no session ends without a record.
-        None => Err(corrupt("sessions would end without a record")),
+    let ended: Vec<String> = conn
+        .all(END_OTHERS, args![user, keep.as_str()], |row| row.text(0).map(str::to_owned))
+        .await?;
+    // INVARIANT: no session ends without a record.
+    let cause = cause.ok_or_else(|| corrupt("sessions would end without a record"))?;
+    for id in ended {
+        revocations::end_login(conn, id, cause.time).await?;
     }
+    own_addresses::end(conn, Which::Others(user, &keep), cause).await
 }
 
 async fn put(conn: &mut Conn, event: Option<Event>) -> Result<(), PortError> {

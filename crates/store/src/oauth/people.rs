@@ -201,6 +201,7 @@ impl PeopleStore for Store {
                 if let Some(ended) = &ended {
                     put_event(conn, &event).await?;
                     own_addresses::end(conn, Which::Session(&ended.id), &event).await?;
+                    revocations::end_login(conn, ended.id.clone(), event.time).await?;
                 }
                 Ok(ended)
             })

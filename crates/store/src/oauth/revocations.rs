@@ -83,6 +83,13 @@ pub(super) async fn end_grant(
     put(conn, &revocation, at).await.map(Some)
 }
 
+/// Ends what rests on a login session that has ended at `at`.
+pub(super) async fn end_login(conn: &mut Conn, id: String, at: UnixMs) -> Result<i64, PortError> {
+    let until = at.plus(ACCESS_TOKEN_LONGEST).plus(SKEW);
+    let kind = RevocationKind::Session;
+    put(conn, &Revocation { kind, value: id, not_before: at, until }, at).await
+}
+
 /// Ends a grant since something of it was used again, and records that in place of what was asked.
 pub(super) async fn end_misused(
     conn: &mut Conn,

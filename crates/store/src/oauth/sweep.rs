@@ -67,7 +67,7 @@ const CODES: Both = sweeping!(
      OR NOT EXISTS (SELECT 1 FROM grants g WHERE g.id = codes.grant_id))"
 );
 const REVOCATIONS: Both =
-    sweeping!("revocations", "kind, value", "until < $1 AND kind IN ('token', 'grant')");
+    sweeping!("revocations", "kind, value", "until < $1 AND kind IN ('token', 'grant', 'session')");
 /// It ends grants too, and stays as long as there is one that only it holds dead.
 const OF_SUBJECTS: Both = sweeping!(
     "revocations",

@@ -175,7 +175,7 @@ fn attack_csrf_what_changes_something_comes_from_our_own_pages() {
 #[test]
 fn rfc6265bis_s8_6_two_cookies_of_one_name_are_none() {
     let check = |header: &str, expect: Option<&str>| {
-        let found = cookie(header.as_bytes(), COOKIE);
+        let found = cookie(std::iter::once(header.as_bytes()), COOKIE);
         assert_eq!(found, expect.map(str::as_bytes), "{header}");
     };
     check("__Host-portcullis-session=x", Some("x"));
@@ -202,6 +202,179 @@ proptest! {
         prop_assert_eq!(sealer(1).open(&bytes, HOST), None);
         let spelled = protocol::b64::encode(&bytes);
         prop_assert_eq!(sealer(1).open(spelled.as_bytes(), HOST), None);
-        let _ = cookie(&bytes, COOKIE);
+        let _ = cookie(std::iter::once(&bytes[..]), COOKIE);
+    }
+}
+
+/// What judging comes to: a route with these limits, a state, and what a look-up brought.
+mod judged {
+    use super::*;
+    use crate::live::{Block, BlockKind};
+    use crate::policy::{Expr, Policy, Possession, Route, SessionRule, Shadow};
+    use crate::replay::Replays;
+    use crate::schemes::api_key::Pepper;
+    use crate::schemes::{Asking, Tools};
+    use crate::snapshot::Snapshot;
+    use crate::table::RouteTable;
+    use crate::verified::{Fingerprints, VerifiedCache};
+    use protocol::dpop::NonceMaker;
+
+    const OWN: &str = "https://api.example.com";
+    const SAFE: Origins<'_> =
+        Origins { method: "GET", upgrade: false, sites: &[], origins: &[], own: OWN };
+
+    struct World {
+        snapshot: Snapshot<()>,
+        tools: Tools,
+        route: Route<()>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let policy = Policy {
+                issuers: Vec::new(),
+                routes: Vec::new(),
+                table: RouteTable::build(&[]).expect("a table"),
+                resources: Default::default(),
+                sessions: Default::default(),
+            };
+            let rule = SessionRule { groups: Arc::new([]), limits: LIMITS, mfa: None };
+            let route = Route {
+                name: "app".into(),
+                access: Expr::Any(vec![Expr::Session(rule)]),
+                shadowed: None,
+                lists: Vec::new(),
+                rates: Vec::new(),
+                dpop: Possession::Optional,
+                shadow: Shadow::default(),
+                strict: false,
+                scopes_text: None,
+                act: (),
+            };
+            let snapshot = Snapshot {
+                version: 0,
+                policy: Arc::new(policy),
+                keys: Default::default(),
+                blocks: Default::default(),
+                revoked: Default::default(),
+                lists: Vec::new().into(),
+                stale: false,
+            };
+            let tools = Tools {
+                fingerprints: Fingerprints::new().expect("randomness"),
+                pepper: Pepper::new(&Secret::new([1; 32])),
+                replays: Arc::new(Replays::new()),
+                nonces: Arc::new(
+                    NonceMaker::new(&Secret::new([1; 32]), Duration::from_secs(60)).expect("a key"),
+                ),
+                sessions: sealer(1),
+            };
+            Self { snapshot, tools, route }
+        }
+
+        fn judge(
+            &self,
+            session: &Session,
+            (origins, alone): (Origins<'_>, bool),
+            asking: Asking<'_>,
+        ) -> Outcome {
+            let value = sealer(1).seal(session, HOST).expect("a cookie");
+            let shown = Shown { value: value.as_bytes(), host: HOST, origins };
+            let cache = VerifiedCache::default();
+            let ctx = Context {
+                snapshot: &self.snapshot,
+                route: &self.route,
+                cache: &cache,
+                tools: &self.tools,
+                now: NOW,
+                asking,
+            };
+            authenticate(&ctx, shown, alone)
+        }
+    }
+
+    const MAY: Asking<'_> = Asking { may_ask: true, learnt: None };
+
+    /// One word for what came of it.
+    fn word(outcome: Outcome) -> String {
+        match outcome {
+            Outcome::NotPresented => "nothing".to_owned(),
+            Outcome::Accepted(credential) => format!("{} in {}", credential.subject, credential.id),
+            Outcome::Rejected(denial) => denial.code.to_string(),
+            Outcome::Need(crate::schemes::Lookup::Session(kept)) => format!("ask {}", kept.grant),
+            Outcome::Need(other) => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_session_is_taken_asked_about_or_over() {
+        let world = World::new();
+        let check = |session: &Session, asking: Asking<'_>, expect: &str| {
+            assert_eq!(word(world.judge(session, (SAFE, true), asking)), expect, "{asking:?}");
+        };
+        check(&age(0, 60), MAY, "ada in s1");
+        check(&age(299, 600), MAY, "ada in s1");
+        check(&age(300, 600), MAY, "ask g1");
+        check(&age(1_800, 1_900), MAY, "nothing");
+        check(&age(10, 12 * 3_600), MAY, "nothing");
+        check(&age(-60, 60), MAY, "nothing");
+        // The authority cannot be asked: nothing is known, and nobody is let in.
+        check(&age(300, 600), Asking { may_ask: false, learnt: None }, "issuer.unavailable");
+        // It was asked.
+        let learnt = |it: Option<Session>| Learnt::Session(it.map(Arc::new));
+        let judge = |learnt: &Learnt, expect: &str| {
+            check(&age(300, 600), Asking { may_ask: false, learnt: Some(learnt) }, expect);
+        };
+        judge(&learnt(Some(age(0, 600))), "ada in s1");
+        judge(&learnt(None), "nothing");
+        // What came of it is no better than what was asked.
+        judge(&learnt(Some(age(400, 600))), "nothing");
+        judge(&learnt(Some(age(0, 12 * 3_600))), "nothing");
+        judge(
+            &learnt(Some(Session { grant: "another".into(), ..age(0, 600) })),
+            "issuer.unavailable",
+        );
+    }
+
+    #[test]
+    fn what_ended_is_nothing_and_who_is_blocked_is_refused() {
+        let mut world = World::new();
+        let revoked = Revoked { not_before: NOW, until: UnixMs(NOW.0 + 3_600_000) };
+        for (kind, value) in [
+            (RevokedKind::Session, "s1"),
+            (RevokedKind::Grant, "g1"),
+            (RevokedKind::Subject, "ada"),
+            (RevokedKind::Client, "portcullis-gate"),
+        ] {
+            world.snapshot.revoked = Revocations::default().with([(kind, value.into(), revoked)]);
+            assert_eq!(word(world.judge(&session(), (SAFE, true), MAY)), "nothing", "{kind:?}");
+        }
+        let block =
+            Block { kind: BlockKind::Subject, issuer: None, value: "ada".into(), expires_at: None };
+        world.snapshot.blocks = Arc::new([block].into_iter().collect());
+        assert_eq!(word(world.judge(&session(), (SAFE, true), MAY)), "token.revoked");
+    }
+
+    #[test]
+    fn a_route_that_insists_on_keys_takes_no_cookie() {
+        let mut world = World::new();
+        world.route.dpop = Possession::Required;
+        assert_eq!(word(world.judge(&session(), (SAFE, true), MAY)), "nothing");
+        assert_eq!(word(world.judge(&age(300, 600), (SAFE, true), MAY)), "nothing");
+    }
+
+    #[test]
+    fn attack_csrf_is_refused_before_anybody_is_asked() {
+        let world = World::new();
+        let other = Origins { method: "POST", sites: &[b"cross-site"], ..SAFE };
+        let check = |session: &Session, alone: bool, expect: &str| {
+            assert_eq!(word(world.judge(session, (other, alone), MAY)), expect);
+        };
+        check(&age(0, 60), true, "session.cross_site");
+        check(&age(300, 600), true, "session.cross_site");
+        // Beside another credential the cookie counts for nothing, and harms nothing.
+        check(&age(0, 60), false, "nothing");
+        // One that is over is none, wherever it comes from.
+        check(&age(1_800, 1_900), true, "nothing");
     }
 }

@@ -88,6 +88,14 @@ impl Visit {
     }
 }
 
+/// When the visit in a cookie began, whatever its `state`; `None` for what is none of ours. It says which of several
+/// is the oldest, and nothing else.
+pub fn began(sealer: &Sealer, host: &str, value: &[u8]) -> Option<UnixMs> {
+    let plain = sealer.unclose(VISIT, host, value)?;
+    let read: Map<String, Value> = serde_json::from_slice(&plain).ok()?;
+    read.get("b")?.as_i64().map(UnixMs)
+}
+
 /// What follows [`COOKIE`] in the name of the cookie that belongs to `state`.
 pub fn mark(state: &str) -> Option<&str> {
     let mark = state.get(..MARK)?;

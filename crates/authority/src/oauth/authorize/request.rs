@@ -7,7 +7,7 @@ use crate::oauth::par::PUSHED_GRACE;
 use crate::oauth::records::{ClientRecord, Mac, Origin as From_, Profile};
 use crate::oauth::refusal::Failed;
 use crate::oauth::secrets::Purpose;
-use crate::oauth::{OAuth, Origin};
+use crate::oauth::{GATE_CLIENT, OAuth, Origin};
 use base::UnixMs;
 use base::limits::CREDENTIAL_BYTES;
 use protocol::oauth::authorize::{Arrival, PUSHED, ReplyTo};
@@ -273,6 +273,11 @@ pub(super) fn reply(client: &Arc<ClientRecord>, params: &Params) -> Result<Reply
 /// RFC 9700 §4.1.3: the redirect URI is one of the client's, compared as a text.
 fn redirect_uri(client: &ClientRecord, asked: Option<&str>, openid: bool) -> Result<String, Stop> {
     let registered = &client.metadata.redirect_uris;
+    // RFC 8252 §7.3 lets programs on the person's own machine choose their port; the gate has chosen.
+    let same = |own: &String, asked: &str| match client.id == GATE_CLIENT {
+        true => own == asked,
+        false => redirect::matches(own, asked),
+    };
     let wrong = |description: &'static str, rule: &'static str| {
         let error = OAuthError::new(ErrorCode::InvalidRequest, description);
         Stop::Page {
@@ -283,7 +288,7 @@ fn redirect_uri(client: &ClientRecord, asked: Option<&str>, openid: bool) -> Res
         }
     };
     match (asked, registered.as_slice()) {
-        (Some(asked), all) => match all.iter().any(|own| redirect::matches(own, asked)) {
+        (Some(asked), all) => match all.iter().any(|own| same(own, asked)) {
             true => Ok(asked.to_owned()),
             false => Err(wrong(
                 "redirect_uri is not one that the application has registered",

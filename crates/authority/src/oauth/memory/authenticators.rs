@@ -14,8 +14,12 @@ impl State {
     }
 
     fn end_others(&mut self, user: &str, keep: Option<String>) {
-        if let Some(keep) = keep {
-            self.sessions.retain(|_, it| it.user != user || it.id == keep);
+        let Some(keep) = keep else { return };
+        let ended = self.sessions.values().filter(|it| it.user == user && it.id != keep);
+        let ended: Vec<String> = ended.map(|it| it.id.clone()).collect();
+        self.sessions.retain(|_, it| it.user != user || it.id == keep);
+        for id in ended {
+            self.end_login(id);
         }
     }
 }

@@ -200,6 +200,7 @@ impl PeopleStore for Memory {
         let mac = state.sessions.iter().find(|(_, it)| it.id == id).map(|(mac, _)| *mac);
         let ended = mac.and_then(|mac| state.sessions.remove(&mac));
         if ended.is_some() {
+            state.end_login(id);
             state.note(event);
         }
         done(ended)

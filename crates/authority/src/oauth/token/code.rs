@@ -51,7 +51,11 @@ fn gone(rule: &'static str) -> Failed {
 }
 
 /// Everything that the code is bound to.
-fn bindings(caller: &Caller<'_>, code: &CodeRecord, grant: &GrantRecord) -> Result<(), Failed> {
+pub(super) fn bindings(
+    caller: &Caller<'_>,
+    code: &CodeRecord,
+    grant: &GrantRecord,
+) -> Result<(), Failed> {
     let (client, params) = (caller.client, &caller.call.params);
     // RFC 6749 §4.1.3: issued to this client.
     if code.client != client.id {

@@ -91,7 +91,11 @@ impl OAuth {
     }
 
     /// Refuses a grant that is dead, or whose person is gone.
-    fn living(&self, grant: &GrantRecord, person: Option<&UserRecord>) -> Result<(), Failed> {
+    pub(super) fn living(
+        &self,
+        grant: &GrantRecord,
+        person: Option<&UserRecord>,
+    ) -> Result<(), Failed> {
         let dead = |rule| Err(Failed::grant("the grant is no longer valid", rule));
         if grant.revoked_at.is_some() {
             return dead("RFC 6749 §5.2: the grant is revoked");

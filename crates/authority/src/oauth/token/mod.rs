@@ -10,11 +10,14 @@ mod client_credentials;
 mod code;
 mod device;
 mod exchange;
+mod gate;
 mod grants;
 mod jwt_bearer;
 mod refresh;
 #[cfg(test)]
 mod tests;
+
+pub use gate::{GATE_CLIENT, GateCode, GateSession, gate_client};
 
 use super::client_auth::ClientCall;
 use super::clients::{CLIENT_CREDENTIALS, CODE, DEVICE, EXCHANGE, GRANTS, JWT_BEARER, REFRESH};

@@ -10,6 +10,7 @@ mod client_auth;
 mod client_credentials;
 mod device;
 mod exchange;
+mod gate;
 mod jwt_bearer;
 mod redeem;
 mod refresh;

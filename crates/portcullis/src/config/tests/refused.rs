@@ -588,7 +588,6 @@ fn access() {
         ),
         ("{ jwt = { scopes = [\"a\"] } }", "missing", "access.jwt"),
         ("{ mtls = {} }", "not_available", "access.mtls"),
-        ("{ any = [{ session = {} }] }", "not_available", "access.any[0].session"),
         ("{ api_key = { scopes = [\"a b\"] } }", "value", "access.api_key.scopes[0]"),
         (
             "{ api_key = { scope = [\"a\"], scopes = [\"a\"] } }",
@@ -607,6 +606,49 @@ fn access() {
     );
     assert!(report(&with_access(&deep)).config.is_none());
     check(&BASE[..BASE.find("[route.access]").unwrap()], "fail_open", "route[0]");
+}
+
+#[test]
+fn sessions() {
+    for (access, code, path) in [
+        ("{ any = [{ session = {} }] }", "no_scopes", "access.any[0].session"),
+        ("{ session = { groups = [] } }", "value", "access.session.groups"),
+        ("{ session = { groups = [\"a b\"] } }", "value", "access.session.groups[0]"),
+        ("{ session = { groups = [\"ops\"], idle = \"4m\" } }", "value", "access.session.idle"),
+        (
+            "{ session = { groups = [\"ops\"], absolute = \"1s\" } }",
+            "value",
+            "access.session.absolute",
+        ),
+        (
+            "{ session = { groups = [\"ops\"], absolute = \"31d\" } }",
+            "value",
+            "access.session.absolute",
+        ),
+        (
+            "{ session = { groups = [\"ops\"], idle = \"2h\", absolute = \"1h\" } }",
+            "no_effect",
+            "access.session.idle",
+        ),
+        ("{ session = { groups = [\"ops\"], mfa = {} } }", "fail_open", "access.session.mfa"),
+        ("{ session = { groups = [\"ops\"], mfa = { acr = \"gold\" } } }", "reference", ""),
+        (
+            "{ session = { groups = [\"ops\"], group = [\"x\"] } }",
+            "unknown_key",
+            "access.session.group",
+        ),
+    ] {
+        let path = if path.is_empty() { String::new() } else { format!(".{path}") };
+        check(&with_access(access), code, &format!("route[0]{path}"));
+    }
+    let route =
+        |lines: &str| format!("{}\n{lines}", with_access("{ session = { groups = [\"ops\"] } }"));
+    let more = "upstream = \"orders\"\naccess = { session = { groups = [\"ops\"] } }\n";
+    let second = |lines: &str| route(&format!("[[route]]\nname = \"b\"\n{lines}\n{more}"));
+    check(&second("path = \"/b\"\nhost = \"*.example.com\""), "conflict", "route[1]");
+    check(&second("path = \"/.portcullis/x\""), "conflict", "route[1]");
+    check(&second("path = \"/.portcullis\""), "conflict", "route[1]");
+    assert!(report(&second("path = \"/.portcullis-x\"")).config.is_some());
 }
 
 #[test]

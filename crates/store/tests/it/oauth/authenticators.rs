@@ -3,11 +3,11 @@
 use super::{HOUR, at, event, id, mac, revocation, together};
 use crate::both_engines;
 use crate::rig::{Rig, START};
-use authority::PortError;
 use authority::oauth::ports::{AuthenticatorStore as _, PeopleStore as _};
 use authority::oauth::records::{RevocationKind, SessionRecord, UserRecord};
 use authority::people::records::AUTHENTICATORS_MOST;
 use authority::people::{AuthenticatorData, AuthenticatorRecord, KeptCode};
+use authority::{Change, PortError};
 use base::code as codes;
 use store::Store;
 
@@ -181,14 +181,28 @@ async fn a_change_ends_the_other_sessions(rig: Rig) {
     let store = &rig.store;
     let (user, other) = (person(store).await, person(store).await);
     let kept = session(store, &user).await.id;
+    let mut ended = Vec::new();
     for of in [&user, &user, &other] {
-        session(store, of).await;
+        ended.push(session(store, of).await.id);
     }
+    ended.truncate(2);
     let record = app(&user);
     let event = || Some(event(codes::AUTHENTICATOR_ADDED, 0));
     store.add_authenticator(record.clone(), Some(kept.clone()), event()).await.unwrap();
     assert_eq!(ids(store, &user).await, std::slice::from_ref(&kept));
     assert_eq!(ids(store, &other).await.len(), 1);
+    // What rests on them at the gate ends with them.
+    let told = rig.changes().await;
+    let mut gone: Vec<_> = told
+        .iter()
+        .filter_map(|it| match it {
+            Change::Revoked(it) if it.kind == RevocationKind::Session => Some(it.value.clone()),
+            _ => None,
+        })
+        .collect();
+    gone.sort();
+    ended.sort();
+    assert_eq!(gone, ended);
     // A request whose session ended while it was judged adds nothing; neither does one with another person's session.
     for gone in ["never".to_owned(), ids(store, &other).await.remove(0)] {
         let late = store.add_authenticator(app(&user), Some(gone), event()).await;

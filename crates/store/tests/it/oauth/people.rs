@@ -312,6 +312,13 @@ async fn a_session_is_ended_once(rig: Rig) {
     assert_eq!(rig.store.session(mac, START).await.unwrap(), None);
     assert!(!rig.store.replace_session(mac, session.clone()).await.unwrap());
     assert_eq!(rig.events().await.len(), 3);
+    // What rests on it ends with it, once.
+    let told = rig.changes().await;
+    let ends = told.iter().filter_map(|it| match it {
+        Change::Revoked(it) => Some((it.kind, it.value.as_str())),
+        _ => None,
+    });
+    assert_eq!(ends.collect::<Vec<_>>(), [(RevocationKind::Session, session.id.as_str())]);
     assert_eq!(rig.store.grants_of_user("alice".to_owned(), START).await.unwrap().len(), 1);
 }
 
