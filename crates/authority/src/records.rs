@@ -195,6 +195,8 @@ pub struct IpOwner {
     pub session: String,
     /// The group by which the person may.
     pub group: String,
+    /// Until when it holds at most, as long as the session is used; until then the entry's end moves with its use.
+    pub latest: UnixMs,
 }
 
 /// One change, as the gate must know it.

@@ -52,12 +52,15 @@ pub const PUBLIC_PATHS: [&str; 12] = [
     "/api/openapi.json",
 ];
 /// The authority's endpoints and pages, which judge by themselves who asks.
-pub const AUTHORITY_PATHS: [&str; 33] = [
+pub const AUTHORITY_PATHS: [&str; 36] = [
     "/account",
     "/account/addresses",
     "/account/addresses/allow",
     "/account/addresses/end",
     "/account/applications/end",
+    "/account/email",
+    "/account/email/ask",
+    "/account/email/code",
     "/account/sessions/end",
     "/account/methods",
     "/account/methods/app",

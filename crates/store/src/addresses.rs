@@ -11,10 +11,10 @@ use base::{Event, UnixMs};
 
 pub(crate) const PUT: &str = concat!(
     "INSERT INTO ip_entries (id, list, net, created_at, expires_at, note, created_by, owner, session, \
-     owner_group) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+     owner_group, latest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
      ON CONFLICT (list, net, session) DO UPDATE SET created_at = excluded.created_at, \
      expires_at = excluded.expires_at, note = excluded.note, created_by = excluded.created_by, \
-     owner_group = excluded.owner_group \
+     owner_group = excluded.owner_group, latest = excluded.latest \
      RETURNING ",
     ip_columns!("")
 );
@@ -44,6 +44,7 @@ pub(crate) fn put_args(entry: &IpEntry) -> Vec<Arg> {
         owner.map(|it| it.user.clone()),
         owner.map(|it| it.session.clone()).unwrap_or_default(),
         owner.map(|it| it.group.clone()),
+        owner.map(|it| it.latest.0),
     ]
 }
 

@@ -125,7 +125,15 @@ impl Dialect {
                 ("directory", include_str!("../migrations/sqlite/0004_directory.sql")),
                 ("own_addresses", include_str!("../migrations/sqlite/0005_own_addresses.sql")),
                 ("declared", include_str!("../migrations/sqlite/0006_declared.sql")),
-                ("declared_clients", include_str!("../migrations/sqlite/0007_declared_clients.sql")),
+                (
+                    "declared_clients",
+                    include_str!("../migrations/sqlite/0007_declared_clients.sql"),
+                ),
+                ("letters_purpose", include_str!("../migrations/sqlite/0008_letters_purpose.sql")),
+                (
+                    "own_addresses_latest",
+                    include_str!("../migrations/sqlite/0009_own_addresses_latest.sql"),
+                ),
             ],
             Self::Postgres => &[
                 ("first", include_str!("../migrations/postgres/0001_first.sql")),
@@ -134,7 +142,18 @@ impl Dialect {
                 ("directory", include_str!("../migrations/postgres/0004_directory.sql")),
                 ("own_addresses", include_str!("../migrations/postgres/0005_own_addresses.sql")),
                 ("declared", include_str!("../migrations/postgres/0006_declared.sql")),
-                ("declared_clients", include_str!("../migrations/postgres/0007_declared_clients.sql")),
+                (
+                    "declared_clients",
+                    include_str!("../migrations/postgres/0007_declared_clients.sql"),
+                ),
+                (
+                    "letters_purpose",
+                    include_str!("../migrations/postgres/0008_letters_purpose.sql"),
+                ),
+                (
+                    "own_addresses_latest",
+                    include_str!("../migrations/postgres/0009_own_addresses_latest.sql"),
+                ),
             ],
         }
     }

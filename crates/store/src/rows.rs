@@ -80,7 +80,9 @@ macro_rules! ip_columns {
             $prefix,
             "session, ",
             $prefix,
-            "owner_group"
+            "owner_group, ",
+            $prefix,
+            "latest"
         )
     };
 }
@@ -91,7 +93,7 @@ pub(crate) const KEY_COLUMNS: usize = 11;
 /// How many columns a block has.
 pub(crate) const BLOCK_COLUMNS: usize = 8;
 /// How many columns an address entry has.
-pub(crate) const IP_COLUMNS: usize = 10;
+pub(crate) const IP_COLUMNS: usize = 11;
 
 pub(crate) fn corrupt(what: &str) -> PortError {
     PortError::Corrupt(what.to_owned())
@@ -158,6 +160,7 @@ pub(crate) fn ip(row: &Row, at: usize) -> Result<IpEntry, PortError> {
                 user: user.to_owned(),
                 session: row.text(at + 8)?.to_owned(),
                 group: row.text(at + 9)?.to_owned(),
+                latest: UnixMs(row.optional_int(at + 10)?.unwrap_or(row.int(at + 4)?)),
             }),
         },
     })

@@ -136,7 +136,7 @@ impl OAuth {
     }
 
     /// The same; the row as it is then, and whether the failure was added: to a row that is shut none is.
-    async fn count_once(
+    pub(super) async fn count_once(
         &self,
         mut row: AuthenticatorRecord,
     ) -> Result<(Option<AuthenticatorRecord>, bool), Error> {

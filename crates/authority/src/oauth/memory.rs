@@ -65,6 +65,8 @@ pub(crate) struct State {
     pub(crate) groups: BTreeMap<String, GroupRecord>,
     pub(crate) declared_clients: std::collections::BTreeSet<String>,
     pub(crate) directory: BTreeMap<String, super::scim::DirectoryGroup>,
+    /// Whether letters cannot be kept.
+    pub(crate) broken: bool,
     /// Mail that was sent, oldest first.
     pub(crate) posted: Vec<Message>,
 }

@@ -10,6 +10,7 @@
 //! - Codes, refresh tokens and secrets are known to the store as MACs only.
 
 mod account;
+mod address_proof;
 mod admin;
 mod administer;
 mod authorize;
@@ -59,6 +60,7 @@ pub mod userinfo;
 mod users;
 
 pub use account::{OwnAccount, OwnClient, OwnSession};
+pub use address_proof::{ADDRESS_CODE_PAGE, ADDRESS_PROOF, ProofDue, ProofRefused, Proved};
 pub use admin::{AdminCall, AdminCaller, CLI_CLIENT, cli_client};
 pub use administer::{Invited, Reset, codes_left};
 pub use authorize::{

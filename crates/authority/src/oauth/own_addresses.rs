@@ -207,8 +207,9 @@ impl OAuth {
         let mut event = self.event(origin, code::IP_ALLOWED)?;
         event.principal = Some(Arc::from(user.id.as_str()));
         // The address itself stands in the field that can be erased.
-        let until = entry.expires_at.0;
-        let detail = format!("the person's own address, into {}, until {until}", list.list);
+        let until = entry.owner.as_ref().map_or(entry.expires_at, |it| it.latest).0;
+        let detail =
+            format!("the person's own address, into {}, until {until} at the latest", list.list);
         event.detail = Some(detail.into());
         let room = Room { person: OWN_ADDRESSES_MOST, list: LIST_ADDRESSES_MOST };
         let (entry, seq) = match self.parts.store.put_own_address(entry, room, event).await? {
@@ -219,7 +220,8 @@ impl OAuth {
         };
         let at = entry.created_at;
         let seen = Seen { at, address: Some(address), user_agent: &origin.user_agent };
-        let (list, until) = (entry.list.as_str(), entry.expires_at);
+        let until = entry.owner.as_ref().map_or(entry.expires_at, |it| it.latest);
+        let list = entry.list.as_str();
         self.tell(user, |sender, to| AddressAllowed { list, until, seen }.to(sender, to)).await;
         Ok(Ok((entry, seq)))
     }
@@ -251,7 +253,11 @@ impl OAuth {
         address: IpAddr,
     ) -> Result<IpEntry, Error> {
         let now = self.parts.clock.now();
-        let user = &standing.current.user;
+        let (user, session) = (&standing.current.user, &standing.current.session);
+        let latest = now.plus(list.longest.min(SELF_SERVICE_LONGEST));
+        // A session that lies unused is over, and what was let in with it; whoever uses it moves the end on.
+        let unused =
+            session.used_at.unwrap_or(session.created_at).plus(self.settings().session_idle);
         Ok(IpEntry {
             id: IpId::random()?,
             list: list.list.clone(),
@@ -259,13 +265,14 @@ impl OAuth {
             // address that it uses for a day (RFC 8981 §3.8). Who gets another one lets that in.
             net: IpNet::from(address),
             created_at: now,
-            expires_at: now.plus(list.longest.min(SELF_SERVICE_LONGEST)),
+            expires_at: latest.min(unused),
             note: None,
             created_by: user.id.clone(),
             owner: Some(IpOwner {
                 user: user.id.clone(),
-                session: standing.current.session.id.clone(),
+                session: session.id.clone(),
                 group: list.admits(&user.roles).unwrap_or_default().to_owned(),
+                latest,
             }),
         })
     }

@@ -177,9 +177,22 @@ pub struct Spent {
     pub revoke: Revocation,
 }
 
+/// An address that is proved.
+#[derive(Debug, Clone)]
+pub struct ProvenAddress {
+    /// The code.
+    pub mac: Mac,
+    /// Now.
+    pub now: UnixMs,
+    /// The session in which it is proved.
+    pub session: String,
+    /// Whether the person's other sessions end.
+    pub ends_others: bool,
+}
+
 /// Keeps codes that were mailed, as MACs.
 pub trait LetterStore: Send + Sync {
-    /// Keeps one. Of its person, no more than `most` are kept: the oldest go.
+    /// Keeps one. Of its person and purpose, no more than `most` are kept: the oldest go.
     fn put_letter(&self, mac: Mac, letter: LetterRecord, most: u32, event: Event)
     -> Answer<'_, ()>;
     /// The one with this code, unless it has expired at `now`; nothing changes.
@@ -190,6 +203,19 @@ pub trait LetterStore: Send + Sync {
     fn spend_letter(
         &self,
         spent: Spent,
+        before: UserRecord,
+        after: UserRecord,
+        event: Event,
+    ) -> Answer<'_, Option<i64>>;
+    /// Replaces an account without revoking anything, and removes all its letters in the same transaction, if this one is
+    /// there for that purpose and has not expired; `None` when it is not, or the account is not as `before`. INVARIANT:
+    /// as [`Self::spend_letter`].
+    ///
+    /// # Errors
+    /// `Conflict` when another account has the address, or the session has ended.
+    fn prove_address(
+        &self,
+        proven: ProvenAddress,
         before: UserRecord,
         after: UserRecord,
         event: Event,

@@ -102,35 +102,54 @@ impl OAuth {
         let mut any_open = false;
         let mut tried = Vec::new();
         for row in standing.owned.iter().filter(|it| it.kind() == FactorKind::Totp) {
-            if row.is_shut() {
-                continue;
-            }
+            // INVARIANT: a guess is counted before it is judged, so that any number at once stays below the bound.
+            let Some(counted) = self.reserve(row).await? else { continue };
             any_open = true;
-            let AuthenticatorData::Totp { sealed, algorithm, last_step, .. } = &row.data else {
+            let AuthenticatorData::Totp { sealed, algorithm, last_step, .. } = &counted.data else {
                 continue;
             };
             let algorithm = totp_algorithm(algorithm);
             let secret = self.open_totp(sealed)?;
             let checked = totp::verify(&secret, algorithm, typed.expose(), now, *last_step);
             let totp::Checked::Accepted { step, drift } = checked else {
-                tried.push(row.clone());
+                tried.push(counted);
                 continue;
             };
             let mut after =
-                AuthenticatorRecord { failures: 0, last_used_at: Some(now), ..row.clone() };
+                AuthenticatorRecord { failures: 0, last_used_at: Some(now), ..counted.clone() };
             if let AuthenticatorData::Totp { last_step, drift: noted, .. } = &mut after.data {
                 (*last_step, *noted) = (Some(step), drift);
             }
+            let id = counted.id.clone();
             // RFC 6238 §5.2: whoever came second with this code finds another row.
-            return match self.parts.store.replace_authenticator(row.clone(), after, None).await? {
-                true => Ok(Ok(Proof::new(FactorKind::Totp, Some(row.id.clone()), now))),
-                false => Ok(Err(SignInRefused::NoMatch)),
-            };
-        }
-        for row in tried {
-            self.count_failure(row).await?;
+            if !self.parts.store.replace_authenticator(counted, after, None).await? {
+                return Ok(Err(SignInRefused::NoMatch));
+            }
+            // The code was that of another app: nobody has guessed.
+            for other in tried {
+                self.release(other).await?;
+            }
+            return Ok(Ok(Proof::new(FactorKind::Totp, Some(id), now)));
         }
         Ok(Err(if any_open { SignInRefused::NoMatch } else { SignInRefused::Shut }))
+    }
+
+    /// Counts a failure before it is known to be one; the row as it is then. `None` where it is shut, or changes so often
+    /// that nothing could be counted.
+    async fn reserve(
+        &self,
+        row: &AuthenticatorRecord,
+    ) -> Result<Option<AuthenticatorRecord>, Error> {
+        let (row, counted) = self.count_once(row.clone()).await?;
+        Ok(row.filter(|_| counted))
+    }
+
+    /// Takes the count back. What came between stands.
+    async fn release(&self, counted: AuthenticatorRecord) -> Result<(), Error> {
+        let failures = counted.failures.saturating_sub(1);
+        let after = AuthenticatorRecord { failures, ..counted.clone() };
+        self.parts.store.replace_authenticator(counted, after, None).await?;
+        Ok(())
     }
 
     pub(super) fn open_totp(&self, sealed: &str) -> Result<totp::TotpSecret, Error> {
@@ -149,16 +168,15 @@ impl OAuth {
         let now = self.parts.clock.now();
         let mut rows = standing.owned.iter().filter(|it| it.kind() == FactorKind::Recovery);
         let Some(row) = rows.next() else { return Ok(Err(SignInRefused::NoMatch)) };
-        if row.is_shut() {
+        let Some(row) = self.reserve(row).await? else {
             return Ok(Err(SignInRefused::Shut));
-        }
+        };
         let AuthenticatorData::Recovery { codes } = &row.data else {
             return Ok(Err(SignInRefused::NoMatch));
         };
         let normal = recovery::normal(typed.expose());
         let mac = normal.map(|it| Purpose::Recovery.mac(&self.parts.pepper, it.expose()));
         let Some(place) = mac.and_then(|mac| recovery::verify(codes, &mac)) else {
-            self.count_failure(row.clone()).await?;
             return Ok(Err(SignInRefused::NoMatch));
         };
         let mut after = AuthenticatorRecord { failures: 0, last_used_at: Some(now), ..row.clone() };

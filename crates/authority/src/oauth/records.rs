@@ -184,6 +184,14 @@ pub struct InDirectory {
     pub closed_at: Option<UnixMs>,
 }
 
+impl UserRecord {
+    /// Whether the person may say which address is theirs; else a directory or the configuration file does.
+    #[must_use]
+    pub fn email_is_own(&self) -> bool {
+        self.directory.external_id.is_none() && self.declared.is_none()
+    }
+}
+
 impl std::fmt::Debug for UserRecord {
     /// Neither the password's hash nor personal data.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -196,7 +204,29 @@ impl std::fmt::Debug for UserRecord {
     }
 }
 
-/// A code that was mailed, by which a forgotten password is set anew.
+/// What a mailed code is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LetterPurpose {
+    /// A forgotten password is set anew.
+    #[default]
+    Recovery,
+    /// An address is shown to be the person's.
+    Address,
+}
+
+impl LetterPurpose {
+    /// Its word in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recovery => "recovery",
+            Self::Address => "address",
+        }
+    }
+}
+
+/// A code that was mailed.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LetterRecord {
@@ -204,12 +234,18 @@ pub struct LetterRecord {
     pub user: String,
     /// Where it was sent. Whoever has another address since then is somebody else for it.
     pub email: String,
-    /// MAC of the cookie of the browser that asked, hexadecimal.
+    /// MAC of the cookie of the browser that asked, or of its session, hexadecimal.
     pub browser: String,
     /// When it was made.
     pub created_at: UnixMs,
     /// When it ends.
     pub expires_at: UnixMs,
+    /// What it is good for.
+    #[serde(default)]
+    pub purpose: LetterPurpose,
+    /// Which address the account had when it was asked for, where it proves one.
+    #[serde(default)]
+    pub before: Option<String>,
 }
 
 impl std::fmt::Debug for LetterRecord {

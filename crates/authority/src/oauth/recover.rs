@@ -9,7 +9,7 @@
 //! - The second factor is asked for at the next sign-in as it was before.
 
 use super::ports::Spent;
-use super::records::{LetterRecord, UserRecord};
+use super::records::{LetterPurpose, LetterRecord, UserRecord};
 use super::secrets::{self, Purpose};
 use super::sessions::network;
 use super::users::email;
@@ -164,6 +164,8 @@ impl OAuth {
             browser: due.browser,
             created_at: now,
             expires_at: now.plus(RECOVERY),
+            purpose: LetterPurpose::Recovery,
+            before: None,
         };
         let mut event = self.event(&due.origin, code::RECOVERY_ASKED)?;
         event.principal = Some(Arc::from(user.id.as_str()));
@@ -207,6 +209,8 @@ impl OAuth {
         let mut after = user.clone();
         let strength = self.choose_password(&mut after, &ask.password, beside).await?;
         after.setup = None;
+        // Whoever has typed the code reads what is sent to this address.
+        after.email_verified = true;
         let now = self.parts.clock.now();
         after.updated_at = now;
         let sessions = self.sessions_of(&user.id).await?;
@@ -239,7 +243,10 @@ impl OAuth {
         let letter = self.parts.store.letter(mac, self.parts.clock.now()).await?;
         // OWASP ASVS 5.0 6.6.2: another browser's code is none, and stays good for the one that asked.
         let browser = self.browser_mac(&ask.browser);
-        let letter = letter.filter(|it| secrets::same_hex(&it.browser, &browser));
+        let right = |it: &LetterRecord| {
+            it.purpose == LetterPurpose::Recovery && secrets::same_hex(&it.browser, &browser)
+        };
+        let letter = letter.filter(right);
         let Some(letter) = letter else { return Ok(None) };
         let user = self.parts.store.user(letter.user).await?;
         let same = |user: &UserRecord| may_recover(user) && user.email == letter.email;

@@ -388,14 +388,30 @@ impl OAuth {
         if before.user == user.id {
             return Ok(Some(before));
         }
+        self.end_for_another(before, origin).await?;
+        Ok(None)
+    }
+
+    async fn end_for_another(&self, before: SessionRecord, origin: &Origin) -> Result<(), Error> {
         let mut event = self.event(origin, code::LOGOUT)?;
         event.principal = Some(Arc::from(before.user.as_str()));
         event.credential_id = Some(Arc::from(before.id.as_str()));
         event.detail = Some("another person signed in with the same browser".into());
-        if let Some(ended) = self.parts.store.end_session(before.id, event).await? {
-            self.tell_clients(&ended).await?;
+        match self.parts.store.end_session(before.id, event).await? {
+            Some(ended) => self.tell_clients(&ended).await,
+            None => Ok(()),
         }
-        Ok(None)
+    }
+
+    /// Ends the session of a browser, complete or not, whose person makes room for another one; nothing where there is none.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn abandon(&self, session: &SessionText, origin: &Origin) -> Result<(), Error> {
+        match self.session_record(session).await? {
+            Some(before) => self.end_for_another(before, origin).await,
+            None => Ok(()),
+        }
     }
 
     async fn session_record(&self, text: &SessionText) -> Result<Option<SessionRecord>, Error> {

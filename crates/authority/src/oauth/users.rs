@@ -32,8 +32,7 @@ pub(super) const ROLES: usize = 50;
 /// How often a change is tried again that another one came before.
 const TRIES: usize = 3;
 /// What is said of an account that the file declares.
-pub(super) const READ_ONLY: &str =
-    "stands in the configuration file; change it there (`portcullis block subject` shuts it out at once)";
+pub(super) const READ_ONLY: &str = "stands in the configuration file; change it there (`portcullis block subject` shuts it out at once)";
 
 /// What a new account shall be.
 #[derive(Debug, Clone)]

@@ -43,6 +43,7 @@ async fn account(State(issuer): State<Issuer>, visit: Visit) -> Response {
         csrf: issuer.oauth().csrf(text, FORM),
         account: own.user.email,
         said: None,
+        proved: own.user.email_verified,
         addresses: !issuer.oauth().lists_for(&own.user.roles).is_empty(),
         sessions: own.sessions.iter().map(session_view).collect(),
         clients: own.clients.into_iter().map(app_view).collect(),

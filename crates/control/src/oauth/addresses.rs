@@ -143,7 +143,14 @@ fn entry_view(own: &OwnAddress) -> EntryView {
         list: it.list.clone(),
         address: it.net.addr().to_string(),
         since: moment(it.created_at),
-        until: moment(it.expires_at),
+        until: match it.owner.as_ref().filter(|owner| it.expires_at < owner.latest) {
+            Some(owner) => format!(
+                "{}, if you come back here before {}",
+                moment(owner.latest),
+                moment(it.expires_at)
+            ),
+            None => moment(it.expires_at),
+        },
         this: own.this,
     }
 }

@@ -13,6 +13,7 @@ mod addresses;
 mod answer;
 mod details;
 mod device;
+mod email;
 mod federation;
 mod form;
 mod logout;
@@ -102,6 +103,7 @@ pub(crate) fn routes(issuer: Issuer) -> Router {
         .merge(person::routes())
         .merge(account::routes())
         .merge(addresses::routes())
+        .merge(email::routes())
         .merge(recover::routes())
         .merge(methods::routes())
         .merge(passkey::routes())

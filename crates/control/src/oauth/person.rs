@@ -5,6 +5,7 @@ use super::account::ACCOUNT;
 use super::addresses::ADDRESSES;
 use super::answer::see_other;
 use super::details;
+use super::email::EMAIL;
 use super::federation;
 use super::form::{self, BROWSER, Cookies, SESSION, VISIT};
 use super::passkey;
@@ -363,7 +364,8 @@ async fn login(State(issuer): State<Issuer>, visit: Visit) -> Response {
 
 /// Pages of ours that may be gone back to after signing in. WHY a list: whatever stands in an address, nobody is led
 /// elsewhere (RFC 9700 §4.11).
-const OWN_PAGES: [&str; 4] = ["/device", ACCOUNT, METHODS, ADDRESSES];
+const OWN_PAGES: [&str; 6] =
+    ["/device", ACCOUNT, METHODS, ADDRESSES, EMAIL, authority::oauth::ADDRESS_CODE_PAGE];
 
 /// The page of ours that `next` names, with its query.
 pub(super) fn own_page(next: &str) -> Option<&str> {

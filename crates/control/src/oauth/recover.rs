@@ -73,7 +73,7 @@ async fn asked(State(issuer): State<Issuer>, visit: Visit) -> Response {
     }
 }
 
-fn told(refused: RecoverRefused) -> String {
+pub(super) fn told(refused: RecoverRefused) -> String {
     match refused {
         RecoverRefused::TooEarly(wait) => {
             format!("Those were many attempts. Try again in {}.", spoken(wait.as_secs().max(1)))
@@ -82,7 +82,7 @@ fn told(refused: RecoverRefused) -> String {
     }
 }
 
-fn held_up(mut response: Response, refused: RecoverRefused) -> Response {
+pub(super) fn held_up(mut response: Response, refused: RecoverRefused) -> Response {
     *response.status_mut() = match refused {
         RecoverRefused::TooEarly(wait) => {
             let wait = HeaderValue::from(wait.as_secs().max(1));

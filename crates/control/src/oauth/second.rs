@@ -3,6 +3,7 @@
 use super::Issuer;
 use super::addresses::ADDRESSES;
 use super::answer::see_other;
+use super::email::EMAIL;
 use super::federation;
 use super::form::{BROWSER, SESSION};
 use super::passkey;
@@ -89,6 +90,12 @@ pub(super) async fn prove(issuer: &Issuer, visit: &Visit) -> Response {
 
 /// The sign-in from its beginning, for another person.
 async fn restart(issuer: &Issuer, visit: &Visit) -> Response {
+    // What was proved so far would lie about until it expires, and nobody could reach it to end it.
+    if let Some(session) = visit.session()
+        && issuer.oauth().abandon(&session, &visit.origin).await.is_err()
+    {
+        return broken(issuer, visit);
+    }
     let response = match visit.param(CONTINUE).starts_with("next:") {
         true => own_login(issuer, visit, None),
         false => {
@@ -200,6 +207,7 @@ pub(super) fn next_of(visit: &Visit) -> String {
         },
         path if path.starts_with(METHODS) => METHODS.to_owned(),
         path if path.starts_with(ADDRESSES) => ADDRESSES.to_owned(),
+        path if path.starts_with(EMAIL) => EMAIL.to_owned(),
         path => path.to_owned(),
     }
 }

@@ -177,6 +177,8 @@ pub(crate) struct Account {
     pub(crate) brand: String,
     pub(crate) csrf: String,
     pub(crate) account: String,
+    /// Whether the person has shown that the address is theirs.
+    pub(crate) proved: bool,
     /// Whether there is a list to which the person may add the address that they come from.
     pub(crate) addresses: bool,
     pub(crate) said: Option<String>,

@@ -4,6 +4,7 @@
 //! escaped.
 
 pub(crate) mod addresses;
+pub(crate) mod email;
 pub(crate) mod forms;
 mod root;
 

@@ -3,6 +3,6 @@ const secret = location.hash.slice(1);
 if (secret) {
   document.getElementById("code").value = secret;
   document.getElementById("code-field").hidden = true;
-  (document.getElementById("email") || document.getElementById("password")).focus();
+  (document.querySelector("#email, #password") || document.querySelector("form.panel button")).focus();
   history.replaceState(null, "", location.pathname + location.search);
 }

@@ -178,16 +178,7 @@ fn attack_a_stale_proof_and_forged_forms_let_nothing_in() {
     browser.open(&office.page());
     let csrf = browser.property("input[name=csrf]", "value");
     let csrf = csrf.as_str().expect("a token").to_owned();
-    let cookies = browser.devtools("Network.getAllCookies", &serde_json::json!({}));
-    let cookies: Vec<String> = cookies["cookies"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|it| {
-            format!("{}={}", it["name"].as_str().unwrap_or(""), it["value"].as_str().unwrap_or(""))
-        })
-        .collect();
-    let cookies = cookies.join("; ");
+    let cookies = browser.cookies();
     let url = stage.at("/account/addresses/allow");
     let post = |cookie: &str, more: &[(&str, &str)], fields: &[(&str, &str)]| {
         let mut headers =

@@ -55,6 +55,7 @@ impl Mallory {
             ("/account/", stage.at("/account")),
             ("/account/methods", stage.at("/account/methods")),
             ("/account/addresses", stage.at("/account/addresses")),
+            ("/account/email", stage.at("/account/email")),
             ("/device", code.as_str().expect("an address").to_owned()),
             ("/oauth/decide", stage.authorize(&client, &[])),
             ("/oauth/logout/decide", stage.logout(&client)),

@@ -8,6 +8,7 @@
 
 mod addresses;
 mod elsewhere;
+mod email;
 mod flows;
 mod forged;
 mod forgery;

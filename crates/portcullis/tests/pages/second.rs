@@ -2,7 +2,7 @@
 
 use crate::stage::*;
 use std::process::Command;
-use testkit::{Person, WebDriver, parameter};
+use testkit::{Person, WebDriver, get, parameter};
 
 /// What an app shows now, or `steps` later (RFC 6238 by somebody else's hand).
 pub(crate) fn code(secret: &str, steps: u32) -> String {
@@ -143,8 +143,14 @@ fn another_person_may_come_instead_at_the_second_step() {
     add_app(&stage, &browser);
     forget(&browser);
     stage.sign_in(&browser, &stage.authorize(&client, &[]), &ada);
+    let cookies = browser.cookies();
+    let begun = |path: &str| get(&stage.at(path), &[("cookie", &cookies)]).text();
+    assert!(begun("/account").contains("One more step"));
     browser.click("button.link");
     assert_eq!(browser.text("h1"), "Sign in");
+    // What Ada had proved is worth nothing any more, to whoever has kept the cookie.
+    let left = begun("/account");
+    assert!(left.contains("Sign in") && !left.contains("One more step"), "{left}");
     sign_in(&browser, &eve);
     assert_eq!(browser.text("h1"), "Allow Orders dashboard?");
     assert!(browser.text(".for").contains(eve.email()));

@@ -70,6 +70,7 @@ impl Scene {
         strangers(stage, browser, &mut at);
         second_steps(stage, browser, &mut at);
         crate::addresses::tour(stage, browser, &mut at);
+        crate::email::tour(stage, browser, &mut at);
         recovery::take(stage, browser, &mut at);
         elsewhere::take(self, browser, &mut at);
         passkeys::take(stage, browser, &mut at);

@@ -51,6 +51,7 @@ fn a_forgotten_password_is_set_anew_in_the_browser_that_asked() {
     let mut browser = Browser::new(&gate.control());
     let waiting = ask(&gate, &mut browser, &email);
     assert_eq!((waiting.response.status, &*waiting.title()), (200, "Set a new password"));
+    assert!(waiting.response.text().contains("is on its way"), "{}", waiting.response.text());
     let code = code(&gate, 1);
     // Whoever has read the letter and sits elsewhere gains nothing, and spends nothing.
     let mut thief = Browser::new(&gate.control());

@@ -163,13 +163,18 @@ async fn is_still(conn: &mut Conn, before: &AuthenticatorRecord) -> Result<bool,
 }
 
 /// A session that was ended meanwhile has no right to change anything any more.
-async fn alive(conn: &mut Conn, user: &str, keep: Option<&str>) -> Result<(), PortError> {
+pub(super) async fn alive(
+    conn: &mut Conn,
+    user: &str,
+    keep: Option<&str>,
+) -> Result<(), PortError> {
     let Some(keep) = keep else { return Ok(()) };
     let found = conn.first(IS_ALIVE, args![user, keep], |row| row.text(0).map(drop)).await?;
     found.ok_or(PortError::Conflict)
 }
 
-async fn end_others(
+/// Ends all sessions of a person but `keep`, where there is one to keep, and what was let in with them.
+pub(super) async fn end_others(
     conn: &mut Conn,
     user: &str,
     (keep, cause): (Option<String>, Option<&Event>),

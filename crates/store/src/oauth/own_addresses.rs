@@ -12,8 +12,8 @@ use crate::open::Store;
 use crate::outbox::put_event;
 use crate::rows::{self, ip_columns};
 use authority::oauth::ports::{OwnAddressStore, PutOwn, Room};
-use authority::oauth::records::UserRecord;
-use authority::{Answer, IpEntry, IpId, PortError};
+use authority::oauth::records::{SessionRecord, UserRecord};
+use authority::{Answer, IpEntry, IpId, IpOwner, PortError};
 use base::{Event, EventId, Kind, UnixMs, code};
 
 const PERSON: Both = locking!("u", "SELECT u.doc FROM users u WHERE u.id = $1");
@@ -44,7 +44,7 @@ const OF_SESSION: Both = locking!(
     ip_columns!("i."),
     " FROM ip_entries i WHERE i.owner IS NOT NULL AND i.session = $1 ORDER BY i.id"
 );
-const CAP: &str = "UPDATE ip_entries SET expires_at = $2 WHERE id = $1";
+const MOVE: &str = "UPDATE ip_entries SET expires_at = $2, latest = $3 WHERE id = $1";
 const REMOVE: &str = "DELETE FROM ip_entries WHERE id = $1";
 const REMOVE_OWN: &str =
     concat!("DELETE FROM ip_entries WHERE id = $1 AND owner = $2 RETURNING ", ip_columns!(""));
@@ -109,17 +109,30 @@ fn ended(entry: &IpEntry, which: Which<'_>, cause: &Event) -> Result<Event, Port
     Ok(event)
 }
 
-/// Lets no entry of a session hold for longer than the session does.
-pub(super) async fn cap(
+/// What was let in with a session follows it: it holds on while the session is used, and no longer than it lasts.
+pub(super) async fn follow(
     conn: &mut Conn,
-    (session, end): (&str, UnixMs),
+    (before, after): (&SessionRecord, &SessionRecord),
     at: UnixMs,
 ) -> Result<(), PortError> {
+    let used = |it: &SessionRecord| it.used_at.unwrap_or(it.created_at).0;
+    let more = used(after).saturating_sub(used(before));
+    if more == 0 && after.expires_at >= before.expires_at {
+        return Ok(());
+    }
     let sql = conn.dialect().words(OF_SESSION);
-    let found = conn.all(sql, args![session], |row| rows::ip(row, 0)).await?;
-    for entry in found.iter().filter(|it| it.expires_at > end) {
-        conn.execute(CAP, args![entry.id.as_str(), end.0]).await?;
-        Subject::Ip(entry.id).announce(conn, at).await?;
+    let found = conn.all(sql, args![after.id.as_str()], |row| rows::ip(row, 0)).await?;
+    for entry in found {
+        let Some(owner) = &entry.owner else { continue };
+        let latest = owner.latest.min(after.expires_at);
+        let end = match entry.expires_at < owner.latest {
+            true => UnixMs(entry.expires_at.0.saturating_add(more)).min(latest),
+            false => latest,
+        };
+        if (end, latest) != (entry.expires_at, owner.latest) {
+            conn.execute(MOVE, args![entry.id.as_str(), end.0, latest.0]).await?;
+            Subject::Ip(entry.id).announce(conn, at).await?;
+        }
     }
     Ok(())
 }
@@ -145,6 +158,8 @@ async fn put(
         return Ok(PutOwn::Gone);
     };
     entry.expires_at = entry.expires_at.min(UnixMs(session_end));
+    let latest = owner.latest.min(UnixMs(session_end));
+    entry.owner = Some(IpOwner { latest, ..owner.clone() });
     let net = entry.net.to_string();
     let args = args![owner.user.as_str(), now.0, entry.list.as_str(), net, owner.session.as_str()];
     let own = conn.one(COUNT, args, |row| row.int(0)).await?;

@@ -18,8 +18,7 @@ const INSERT: &str =
 const ONE: &str = "SELECT doc FROM users WHERE id = $1";
 const BY_EMAIL: &str = "SELECT doc FROM users WHERE email = $1";
 const LIST: &str = "SELECT doc FROM users WHERE id > $1 ORDER BY id LIMIT $2";
-const DECLARED: &str =
-    "SELECT doc FROM users WHERE declared = 1 AND id > $1 ORDER BY id LIMIT $2";
+const DECLARED: &str = "SELECT doc FROM users WHERE declared = 1 AND id > $1 ORDER BY id LIMIT $2";
 const BY_EXTERNAL_ID: &str = "SELECT doc FROM users WHERE external_id = $1 ORDER BY id LIMIT $2";
 const TO_REPLACE: Both = locking!("u", "SELECT u.doc FROM users u WHERE u.id = $1");
 const REPLACE: &str =
@@ -181,11 +180,14 @@ impl PeopleStore for Store {
                     return Ok(false);
                 }
                 // A client that has joined since the caller looked must hear of the logout too.
-                let joined = there.clients.into_iter().filter(|it| !session.clients.contains(it));
-                let joined: Vec<_> = joined.collect();
+                let joined = there.clients.iter().filter(|it| !session.clients.contains(it));
+                let joined: Vec<_> = joined.cloned().collect();
                 session.clients.extend(joined);
                 let args = args![mac.as_slice(), session.expires_at.0, to_doc(&session)?];
-                Ok(conn.execute(REPLACE_SESSION, args).await? == 1)
+                let replaced = conn.execute(REPLACE_SESSION, args).await? == 1;
+                let at = session.used_at.unwrap_or(session.auth_time);
+                own_addresses::follow(conn, (&there, &session), at).await?;
+                Ok(replaced)
             })
         }))
     }
@@ -255,15 +257,16 @@ async fn renew(
         return Ok(false);
     }
     // A client that has joined since the caller looked must hear of the logout too.
-    let joined = there.clients.into_iter().filter(|it| !session.clients.contains(it));
-    let joined: Vec<_> = joined.collect();
+    let joined = there.clients.iter().filter(|it| !session.clients.contains(it));
+    let joined: Vec<_> = joined.cloned().collect();
     session.clients.extend(joined);
     let end = session.expires_at;
     let args = args![session.id.as_str(), mac.as_slice(), end.0, to_doc(&session)?];
     conn.execute(RENEW_SESSION, args).await?;
+    let at = session.used_at.unwrap_or(session.auth_time);
+    own_addresses::follow(conn, (&there, &session), at).await?;
     for event in &events {
         put_event(conn, event).await?;
-        own_addresses::cap(conn, (&session.id, end), event.time).await?;
     }
     Ok(true)
 }

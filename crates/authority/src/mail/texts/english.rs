@@ -120,7 +120,7 @@ impl Texts for English {
             subject: format!("Your network address was let in at {name}"),
             blocks: vec![
                 text(format!(
-                    "With your account, the network address below was let in{list} until {}, or until you sign out.",
+                    "With your account, the network address below was let in{list} until {}, or until your session ends.",
                     moment(until)
                 )),
                 facts(seen),

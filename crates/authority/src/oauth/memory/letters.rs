@@ -1,8 +1,9 @@
 //! Letters, in memory.
 
-use super::{Memory, done};
-use crate::oauth::ports::{LetterStore, Spent};
-use crate::oauth::records::{LetterRecord, Mac, UserRecord};
+use super::{Memory, conflict, done};
+use crate::PortError;
+use crate::oauth::ports::{LetterStore, ProvenAddress, Spent};
+use crate::oauth::records::{LetterPurpose, LetterRecord, Mac, UserRecord};
 use crate::ports::Answer;
 use base::{Event, UnixMs};
 
@@ -15,7 +16,11 @@ impl LetterStore for Memory {
         event: Event,
     ) -> Answer<'_, ()> {
         let mut state = self.state();
-        let of = state.letters.iter().filter(|(_, it)| it.user == letter.user);
+        if state.broken {
+            return Box::pin(async { Err(PortError::Unavailable("silent".to_owned())) });
+        }
+        let same = |it: &LetterRecord| it.user == letter.user && it.purpose == letter.purpose;
+        let of = state.letters.iter().filter(|(_, it)| same(it));
         let mut of: Vec<_> = of.map(|(mac, it)| (it.expires_at, *mac)).collect();
         of.sort_unstable();
         let surplus = (of.len() + 1).saturating_sub(most as usize);
@@ -40,13 +45,45 @@ impl LetterStore for Memory {
     ) -> Answer<'_, Option<i64>> {
         let mut state = self.state();
         let letter = state.letters.get(&spent.mac);
-        let holds = letter.is_some_and(|it| spent.now < it.expires_at && it.user == before.id);
+        let holds = letter.is_some_and(|it| {
+            let right = it.purpose == LetterPurpose::Recovery && it.user == before.id;
+            right && spent.now < it.expires_at
+        });
         if !holds || state.users.get(&before.id) != Some(&before) {
             return done(None);
         }
         state.letters.retain(|_, it| it.user != before.id);
         state.revoke(spent.revoke);
         state.sessions.retain(|_, session| session.user != before.id);
+        state.users.insert(before.id, after);
+        done(Some(state.note(event)))
+    }
+
+    fn prove_address(
+        &self,
+        proven: ProvenAddress,
+        before: UserRecord,
+        after: UserRecord,
+        event: Event,
+    ) -> Answer<'_, Option<i64>> {
+        let mut state = self.state();
+        let letter = state.letters.get(&proven.mac);
+        let holds = letter.is_some_and(|it| {
+            let right = it.purpose == LetterPurpose::Address && it.user == before.id;
+            right && proven.now < it.expires_at
+        });
+        if !holds || state.users.get(&before.id) != Some(&before) {
+            return done(None);
+        }
+        let taken = state.users.values().any(|it| it.id != after.id && it.email == after.email);
+        let alive = state.sessions.values().any(|it| it.id == proven.session);
+        if taken || !alive {
+            return conflict();
+        }
+        state.letters.retain(|_, it| it.user != before.id);
+        if proven.ends_others {
+            state.sessions.retain(|_, it| it.user != before.id || it.id == proven.session);
+        }
         state.users.insert(before.id, after);
         done(Some(state.note(event)))
     }

@@ -18,6 +18,8 @@ impl OwnAddressStore for Memory {
             return done(PutOwn::Gone);
         };
         entry.expires_at = entry.expires_at.min(session.expires_at);
+        let latest = owner.latest.min(session.expires_at);
+        entry.owner = Some(crate::IpOwner { latest, ..owner.clone() });
         let same = |it: &IpEntry| {
             let mine = it.owner.as_ref().is_some_and(|it| it.session == owner.session);
             mine && it.list == entry.list && it.net == entry.net

@@ -24,6 +24,11 @@ async fn stage() -> (World, String, App, SignedIn) {
         service("lab", &["ops"], true),
         service("vault", &["admins"], true),
     ];
+    settings.session_idle = Duration::from_secs(24 * 3600);
+    stage_with(settings).await
+}
+
+async fn stage_with(settings: Settings) -> (World, String, App, SignedIn) {
     let world = world_with(settings).await;
     let id = account(&world).await;
     world.store.state().users.get_mut(&id).unwrap().roles = vec!["ops".to_owned()];
@@ -232,4 +237,18 @@ async fn attack_nobody_lets_in_more_than_a_few() {
     let refused = allow(&world, &session, "lab", "198.51.100.99").await.unwrap_err();
     assert_eq!(refused, AllowRefused::TooMany);
     assert!(allow(&world, &session, "office", "198.51.100.0").await.is_ok(), "one that is there");
+}
+
+#[tokio::test]
+async fn an_entry_ends_with_a_session_that_lies_unused() {
+    let mut settings = Settings::new("https://login.example");
+    settings.self_service = vec![service("office", &["ops"], false)];
+    let (world, _, _, session) = stage_with(settings).await;
+    let entry = allow(&world, &session, "office", "198.51.100.7").await.unwrap();
+    assert_eq!(entry.expires_at, world.now().plus(Duration::from_secs(3600)));
+    assert_eq!(entry.owner.unwrap().latest, world.now().plus(SELF_SERVICE));
+    // Counted from when it was last used, and not from the click.
+    world.after(240);
+    let entry = allow(&world, &session, "office", "198.51.100.8").await.unwrap();
+    assert_eq!(entry.expires_at, world.now().plus(Duration::from_secs(3600 - 240)));
 }

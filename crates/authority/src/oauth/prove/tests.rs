@@ -404,3 +404,60 @@ async fn attack_an_app_is_added_by_no_session_that_has_ended_meanwhile() {
     let rows = world.store.authenticators(id).await.unwrap();
     assert!(rows.iter().all(|it| it.name != "Mine"));
 }
+
+#[tokio::test]
+async fn nist_800_63b_s3_2_2_guesses_at_once_are_counted_before_they_are_judged() {
+    let world = world().await;
+    account(&world).await;
+    let first = sign_in(&world, PASSWORD, None).await.unwrap();
+    let (app, changed) = enrol(&world, &first.text).await;
+    let session = changed.session.unwrap();
+    let set = |failures: u32| {
+        for it in world.store.state().authenticators.values_mut() {
+            it.failures = failures;
+        }
+    };
+    let last = crate::people::records::FAILURES_MOST - 1;
+    for recovery in [false, true] {
+        set(last);
+        world.after(60);
+        // Two who have both looked while there was one guess left.
+        let standing = world.oauth.standing(Some(&session.text)).await.unwrap().unwrap();
+        let (wrong, right) = match recovery {
+            false => (secret("000000"), app.code(&world)),
+            true => (secret("0000-0000-00000"), changed.codes[0].clone()),
+        };
+        let guess = async |typed: &Secret<String>| match recovery {
+            false => world.oauth.prove_totp(&standing, typed).await.unwrap(),
+            true => world.oauth.prove_recovery(&standing, typed).await.unwrap(),
+        };
+        assert_eq!(guess(&wrong).await.unwrap_err(), SignInRefused::NoMatch);
+        assert_eq!(guess(&right).await.unwrap_err(), SignInRefused::Shut, "{recovery}");
+        // Who is right counts none.
+        set(last);
+        assert!(guess(&right).await.is_ok(), "{recovery}");
+        let state = world.store.state();
+        let kind = if recovery { FactorKind::Recovery } else { FactorKind::Totp };
+        let used = state.authenticators.values().find(|it| it.kind() == kind).unwrap();
+        assert_eq!(used.failures, 0);
+    }
+}
+
+#[tokio::test]
+async fn the_code_of_another_app_counts_as_no_guess() {
+    let world = world().await;
+    account(&world).await;
+    let first = sign_in(&world, PASSWORD, None).await.unwrap();
+    let (one, changed) = enrol(&world, &first.text).await;
+    let session = changed.session.unwrap();
+    let (other, changed) = enrol(&world, &session.text).await;
+    let session = changed.session.unwrap();
+    for app in [&one, &other] {
+        world.after(60);
+        let standing = world.oauth.standing(Some(&session.text)).await.unwrap().unwrap();
+        let code = app.code(&world);
+        assert!(world.oauth.prove_totp(&standing, &code).await.unwrap().is_ok());
+        let state = world.store.state();
+        assert!(state.authenticators.values().all(|it| it.failures == 0));
+    }
+}

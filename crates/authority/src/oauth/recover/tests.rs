@@ -212,3 +212,26 @@ async fn guesses_and_letters_are_bounded() {
     due.clear();
     ask(&world, ANN, "home").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_letter_that_cannot_be_written_is_recorded() {
+    let world = world().await;
+    account(&world).await;
+    for (address, broken, records) in
+        [(ANN, true, 1), ("nobody@example.com", true, 0), (ANN, false, 0)]
+    {
+        world.store.state().broken = broken;
+        let due = world.oauth.recover(address, &browser("home"), &origin()).unwrap().unwrap();
+        world.events();
+        world.oauth.post_letter(due).await;
+        let events = world.events();
+        let failed: Vec<_> = events.iter().filter(|it| it.code == code::MAIL_FAILED).collect();
+        assert_eq!(failed.len(), records, "{address}, broken: {broken}");
+        for event in failed {
+            assert_eq!(event.outcome, Outcome::Error);
+            let said = format!("{event:?}");
+            assert!(said.contains("recovery") && !said.contains(ANN), "{said}");
+        }
+    }
+    assert_eq!(letters(&world), 1, "what could not be kept was not sent");
+}

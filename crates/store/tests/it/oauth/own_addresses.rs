@@ -8,7 +8,9 @@ use authority::oauth::ports::{
     AuthenticatorStore as _, LetterStore as _, OwnAddressStore as _, PeopleStore as _, PutOwn,
     Room, Spent,
 };
-use authority::oauth::records::{LetterRecord, RevocationKind, SessionRecord, UserRecord};
+use authority::oauth::records::{
+    LetterPurpose, LetterRecord, RevocationKind, SessionRecord, UserRecord,
+};
 use authority::people::{FactorKind, Proof};
 use authority::{Change, IpEntry, IpId, IpOwner, IpStore as _, Page};
 use base::{UnixMs, code as codes};
@@ -20,6 +22,7 @@ both_engines!(
     other_sessions_keep_what_was_let_in_with_them,
     who_is_not_in_the_group_any_more_has_nothing_let_in,
     a_renewed_session_keeps_it_but_no_longer_than_itself,
+    a_session_that_is_used_keeps_it_longer,
     attack_nothing_is_let_in_after_the_session_has_ended,
     attack_nothing_is_let_in_without_the_group,
     nobody_lets_in_more_than_there_may_be,
@@ -52,6 +55,7 @@ fn entry(session: &SessionRecord, list: &str, net: &str) -> IpEntry {
             user: session.user.clone(),
             session: session.id.clone(),
             group: "ops".to_owned(),
+            latest: at(8 * HOUR),
         }),
     }
 }
@@ -112,13 +116,15 @@ async fn an_own_address_is_read_back_as_it_was_written(rig: Rig) {
     // The same address once more is the same entry, for longer.
     let mut again = entry(&session, "office", "203.0.113.7/32");
     again.expires_at = at(9 * HOUR);
+    again.owner.as_mut().unwrap().latest = at(9 * HOUR);
     let PutOwn::Kept(kept, _) = put(store, again).await else { panic!("refused") };
     assert_eq!((kept.expires_at, own(store, &user.id).await.len()), (at(9 * HOUR), 2));
     // No longer than the session, whatever is asked.
     let mut long = entry(&session, "office", "203.0.113.7/32");
     long.expires_at = at(99 * HOUR);
+    long.owner.as_mut().unwrap().latest = at(99 * HOUR);
     let PutOwn::Kept(kept, _) = put(store, long).await else { panic!("refused") };
-    assert_eq!(kept.expires_at, at(12 * HOUR));
+    assert_eq!((kept.expires_at, kept.owner.unwrap().latest), (at(12 * HOUR), at(12 * HOUR)));
 }
 
 /// The ways in which sessions end.
@@ -167,6 +173,8 @@ async fn end(store: &Store, user: &UserRecord, session: &SessionRecord, way: Way
                 browser: "00".to_owned(),
                 created_at: START,
                 expires_at: at(HOUR),
+                purpose: LetterPurpose::Recovery,
+                before: None,
             };
             let code = mac();
             store.put_letter(code, letter, 3, event(codes::USER_CHANGED, 0)).await.unwrap();
@@ -265,6 +273,31 @@ async fn a_renewed_session_keeps_it_but_no_longer_than_itself(rig: Rig) {
     assert_eq!(own(store, &user.id).await[0].expires_at, at(HOUR));
     end(store, &user, &after, Way::SignedOut).await;
     is_gone(&rig, &kept).await;
+}
+
+async fn a_session_that_is_used_keeps_it_longer(rig: Rig) {
+    let store = &rig.store;
+    let user = member(store).await;
+    let text = mac();
+    let begun = session(store, &user.id).await;
+    let proof = Proof::new(FactorKind::Password, None, at(0));
+    let now = SessionRecord { proofs: vec![proof], used_at: Some(at(0)), ..begun.clone() };
+    let events = || [event(codes::LOGOUT, 5), event(codes::LOGIN, 5)];
+    assert!(store.renew_session(begun, (text, now.clone()), events()).await.unwrap());
+    let mut entry = entry(&now, "office", "203.0.113.7/32");
+    entry.expires_at = at(HOUR);
+    let PutOwn::Kept(kept, _) = put(store, entry).await else { panic!("refused") };
+    let used = |minutes: i64| SessionRecord { used_at: Some(at(minutes * 60_000)), ..now.clone() };
+    for (minutes, end) in [(10, 70), (10, 70), (65, 125), (8 * 60 - 30, 8 * 60), (8 * 60, 8 * 60)] {
+        assert!(store.replace_session(text, used(minutes)).await.unwrap());
+        let [it] = &own(store, &user.id).await[..] else { panic!("one") };
+        assert_eq!((it.id, it.expires_at), (kept.id, at(end * 60_000)), "{minutes}");
+        let heard = rig.changes().await.last_of(kept.id);
+        assert_eq!(heard, Some(Change::IpUpserted(it.clone())), "the gate hears of it");
+    }
+    let count = rig.feed().await.len();
+    assert!(store.replace_session(text, used(8 * 60)).await.unwrap());
+    assert_eq!(rig.feed().await.len(), count, "no news where nothing moved");
 }
 
 async fn attack_nothing_is_let_in_after_the_session_has_ended(rig: Rig) {

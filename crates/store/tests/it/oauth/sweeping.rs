@@ -69,6 +69,8 @@ async fn short_lived_things_go_after_their_end(rig: Rig) {
         browser: String::new(),
         created_at: at(0),
         expires_at: end,
+        purpose: Default::default(),
+        before: None,
     };
     rig.store.put_letter(mac(), letter, 1, issued()).await.unwrap();
     // Five minutes, for clocks that differ.

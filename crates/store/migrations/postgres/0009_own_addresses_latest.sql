@@ -1,0 +1,1 @@
+ALTER TABLE ip_entries ADD COLUMN latest BIGINT;
