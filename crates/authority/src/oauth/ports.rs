@@ -139,6 +139,7 @@ pub struct Room {
 
 /// What became of an address that a person lets in.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one a click, and taken apart at once")]
 pub enum PutOwn {
     /// It is kept, at most until the session's end; the feed row.
     Kept(IpEntry, i64),
