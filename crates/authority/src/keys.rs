@@ -79,6 +79,7 @@ impl Authority {
             revoked_at: None,
             revoked_reason: None,
             created_by: actor.principal.to_string(),
+            owner: None,
         };
         Ok((record, key.to_text()))
     }
@@ -139,7 +140,7 @@ impl Authority {
     }
 }
 
-fn draw(env: &str) -> Result<ApiKey, Error> {
+pub(crate) fn draw(env: &str) -> Result<ApiKey, Error> {
     ApiKey::generate(env).map_err(|error| match error {
         IdError::NoRandomness => Error::Randomness(error),
         IdError::Malformed => Error::invalid(

@@ -83,6 +83,8 @@ pub struct KeyRecord {
     pub revoked_reason: Option<String>,
     /// The principal that made it.
     pub created_by: String,
+    /// The person whom it belongs to; `None`: nobody's, an administrator answers for it.
+    pub owner: Option<String>,
 }
 
 impl fmt::Debug for KeyRecord {

@@ -219,6 +219,7 @@ codes! {
     AUTHENTICATOR_ADDED = "authenticator.added", 0, Nobody, "A way of signing in was added", "A person added an authenticator app, a passkey, recovery codes or an account elsewhere.", "Nothing to do.";
     AUTHENTICATOR_REMOVED = "authenticator.removed", 0, Nobody, "A way of signing in was removed", "A person or an administrator removed one or all of them.", "Nothing to do.";
     BREAK_GLASS = "break_glass", 0, Nobody, "An account was reset from the machine itself", "Whoever runs the server took all ways of signing in of an account, to let its person begin anew.", "See that it was meant: who can do this can do everything.";
+    KEY_NARROWED = "key.narrowed", 0, Nobody, "A key lost scopes", "A person's key was narrowed to what the groups of its owner still give.", "Nothing to do; where the scopes are needed, its owner makes another key.";
     LOGIN = "login", 0, Nobody, "Somebody signed in", "A person proved who they are; a session began or was renewed.", "Nothing to do.";
     LOGOUT = "logout", 0, Nobody, "Somebody signed out", "A session was ended.", "Nothing to do.";
     SESSION_BEGUN = "session.begun", 0, Nobody, "A browser's session at the gate began", "A person signed in at a host of the gate.", "Nothing to do.";

@@ -52,7 +52,7 @@ pub const PUBLIC_PATHS: [&str; 12] = [
     "/api/openapi.json",
 ];
 /// The authority's endpoints and pages, which judge by themselves who asks.
-pub const AUTHORITY_PATHS: [&str; 36] = [
+pub const AUTHORITY_PATHS: [&str; 40] = [
     "/account",
     "/account/addresses",
     "/account/addresses/allow",
@@ -61,6 +61,10 @@ pub const AUTHORITY_PATHS: [&str; 36] = [
     "/account/email",
     "/account/email/ask",
     "/account/email/code",
+    "/account/events",
+    "/account/keys",
+    "/account/keys/end",
+    "/account/keys/new",
     "/account/sessions/end",
     "/account/methods",
     "/account/methods/app",

@@ -63,6 +63,21 @@ macro_rules! together {
             postgres: concat!("WITH first AS (", $first, ") ", $last),
         }
     };
+    ($first:expr, $second:expr, $third:expr, $last:expr) => {
+        $crate::dialect::Both {
+            sqlite: concat!($first, "; ", $second, "; ", $third, "; ", $last),
+            postgres: concat!(
+                "WITH first AS (",
+                $first,
+                "), second AS (",
+                $second,
+                "), third AS (",
+                $third,
+                ") ",
+                $last
+            ),
+        }
+    };
     ($first:expr, $second:expr, $last:expr) => {
         $crate::dialect::Both {
             sqlite: concat!($first, "; ", $second, "; ", $last),
@@ -134,6 +149,7 @@ impl Dialect {
                     "own_addresses_latest",
                     include_str!("../migrations/sqlite/0009_own_addresses_latest.sql"),
                 ),
+                ("own_keys", include_str!("../migrations/sqlite/0010_own_keys.sql")),
             ],
             Self::Postgres => &[
                 ("first", include_str!("../migrations/postgres/0001_first.sql")),
@@ -154,6 +170,7 @@ impl Dialect {
                     "own_addresses_latest",
                     include_str!("../migrations/postgres/0009_own_addresses_latest.sql"),
                 ),
+                ("own_keys", include_str!("../migrations/postgres/0010_own_keys.sql")),
             ],
         }
     }

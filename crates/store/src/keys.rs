@@ -9,8 +9,8 @@ use authority::{Answer, KeyFilter, KeyId, KeyRecord, KeyStore, PAGE_ROWS, Page};
 use base::{Event, UnixMs};
 
 pub(crate) const INSERT: &str = "INSERT INTO api_keys (id, env, name, mac, scopes, routes, \
-     created_at, expires_at, revoked_at, revoked_reason, created_by) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+     created_at, expires_at, revoked_at, revoked_reason, created_by, owner) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 const ONE: &str = concat!("SELECT ", key_columns!(""), " FROM api_keys WHERE id = $1");
 const LIST: &str =
     concat!("SELECT ", key_columns!(""), " FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2");
@@ -41,6 +41,7 @@ pub(crate) fn insert_args(key: &KeyRecord) -> Vec<crate::conn::Arg> {
         key.revoked_at.map(|it| it.0),
         key.revoked_reason.clone(),
         key.created_by.as_str(),
+        key.owner.clone(),
     ]
 }
 

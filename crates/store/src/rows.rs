@@ -30,7 +30,9 @@ macro_rules! key_columns {
             $prefix,
             "revoked_reason, ",
             $prefix,
-            "created_by"
+            "created_by, ",
+            $prefix,
+            "owner"
         )
     };
 }
@@ -89,7 +91,7 @@ macro_rules! ip_columns {
 pub(crate) use {block_columns, ip_columns, key_columns};
 
 /// How many columns a key has.
-pub(crate) const KEY_COLUMNS: usize = 11;
+pub(crate) const KEY_COLUMNS: usize = 12;
 /// How many columns a block has.
 pub(crate) const BLOCK_COLUMNS: usize = 8;
 /// How many columns an address entry has.
@@ -126,6 +128,7 @@ pub(crate) fn key(row: &Row, at: usize) -> Result<KeyRecord, PortError> {
         revoked_at: row.optional_int(at + 8)?.map(UnixMs),
         revoked_reason: row.optional_text(at + 9)?.map(str::to_owned),
         created_by: row.text(at + 10)?.to_owned(),
+        owner: row.optional_text(at + 11)?.map(str::to_owned),
     })
 }
 

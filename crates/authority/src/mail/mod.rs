@@ -157,6 +157,48 @@ pub struct AddressAllowed<'a> {
     pub seen: Seen<'a>,
 }
 
+/// "A copy of your passkey was refused".
+pub struct PasskeyCopied<'a> {
+    /// What its person calls it.
+    pub name: &'a str,
+    /// When and from where.
+    pub seen: Seen<'a>,
+}
+
+/// "An API key of yours was made".
+pub struct OwnKeyMade<'a> {
+    /// What its person calls it.
+    pub name: &'a str,
+    /// What it may.
+    pub scopes: &'a [String],
+    /// When and from where.
+    pub seen: Seen<'a>,
+}
+
+impl OwnKeyMade<'_> {
+    /// The message.
+    ///
+    /// # Errors
+    /// As [`Message::new`] says.
+    pub fn to(&self, sender: Sender<'_>, to: MailAddress) -> Result<Message, MessageError> {
+        let texts = sender.language.texts();
+        let body = texts.own_key_made(&house(sender.name), (self.name, self.scopes), &self.seen);
+        compose("own_key_made", sender, to, (body, NEWS))
+    }
+}
+
+impl PasskeyCopied<'_> {
+    /// The message.
+    ///
+    /// # Errors
+    /// As [`Message::new`] says.
+    pub fn to(&self, sender: Sender<'_>, to: MailAddress) -> Result<Message, MessageError> {
+        let texts = sender.language.texts();
+        let body = texts.passkey_copied(&house(sender.name), self.name, &self.seen);
+        compose("passkey_copied", sender, to, (body, NEWS))
+    }
+}
+
 impl Invitation<'_> {
     /// The message.
     ///

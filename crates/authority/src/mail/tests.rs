@@ -49,6 +49,10 @@ fn all(chosen: &str) -> Vec<Message> {
         AddressProof { code: "123 456", link: link(url) }.to(sender, to()).unwrap(),
         recovery.to(sender, to()).unwrap(),
         NewDevice { seen: seen(chosen) }.to(sender, to()).unwrap(),
+        OwnKeyMade { name: chosen, scopes: &["orders:read".to_owned()], seen: seen(chosen) }
+            .to(sender, to())
+            .unwrap(),
+        PasskeyCopied { name: chosen, seen: seen(chosen) }.to(sender, to()).unwrap(),
     ];
     all.extend(
         changes

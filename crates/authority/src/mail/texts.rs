@@ -21,6 +21,10 @@ pub(super) trait Texts: Sync {
     fn new_device(&self, name: &str, seen: &Seen<'_>) -> Body;
     /// An address was let into this list until then.
     fn address_allowed(&self, name: &str, to: (&str, base::UnixMs), seen: &Seen<'_>) -> Body;
+    /// A passkey was refused whose counter has gone backwards; `key` is what its person calls it.
+    fn passkey_copied(&self, name: &str, key: &str, seen: &Seen<'_>) -> Body;
+    /// A person made an API key: what they call it, and its scopes.
+    fn own_key_made(&self, name: &str, key: (&str, &[String]), seen: &Seen<'_>) -> Body;
     /// What stands below each message.
     fn foot(&self, name: &str, url: &str) -> String;
 }

@@ -34,6 +34,8 @@ pub struct OwnClient {
     pub since: UnixMs,
     /// How many grants live.
     pub grants: usize,
+    /// When it was last given a token, to the minute, and the network that it asked from.
+    pub used: Option<(UnixMs, Option<String>)>,
 }
 
 /// A person's account.
@@ -81,6 +83,10 @@ impl OAuth {
         origin: &Origin,
     ) -> Result<Vec<OwnClient>, Error> {
         let mut all: BTreeMap<String, OwnClient> = BTreeMap::new();
+        let (user, now) = (current.user.id.clone(), self.parts.clock.now());
+        let uses = self.parts.store.uses_of_grants(user, now).await?;
+        let mut uses: BTreeMap<_, _> =
+            uses.into_iter().map(|it| (it.grant, (it.at, it.network))).collect();
         for grant in self.own_grants(current).await? {
             let entry = all.entry(grant.client.clone()).or_insert_with(|| OwnClient {
                 id: grant.client.clone(),
@@ -88,7 +94,12 @@ impl OAuth {
                 scopes: Vec::new(),
                 since: grant.created_at,
                 grants: 0,
+                used: None,
             });
+            let used = uses.remove(&grant.id);
+            if used.as_ref().map(|it| it.0) > entry.used.as_ref().map(|it| it.0) {
+                entry.used = used;
+            }
             entry.since = entry.since.max(grant.created_at);
             entry.grants += 1;
             entry.scopes.extend(grant.scopes);

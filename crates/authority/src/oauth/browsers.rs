@@ -6,26 +6,30 @@
 //! - At most [`FAILURES_MOST`] failures in a row are judged, by strangers together and by each known browser (NIST SP
 //!   800-63B-4 §3.2.2).
 //! - Strangers never shut a browser out that the person has signed in with.
+//! - A browser becomes known when all that the account asks for was proved in it, and not before.
 //! - To be known is no proof of anything.
 
 use super::records::UserRecord;
 use super::secrets::Purpose;
-use super::sessions::BrowserText;
+use super::sessions::{BrowserText, Current, SignedIn, Standing};
 use super::{OAuth, Origin};
 use crate::error::{Error, PortError};
 use crate::mail::{NewDevice, Seen};
-use crate::people::records::DEVICES_MOST;
 #[cfg(doc)]
 use crate::people::records::FAILURES_MOST;
+use crate::people::records::{DEVICES_MOST, Failed};
 use crate::people::{AuthenticatorData, AuthenticatorRecord, FactorKind};
 use base::base62;
+use std::time::Duration;
 
 /// Characters of a record's id.
 pub(super) const ID_CHARS: usize = 12;
 /// How often a count is tried again that another failure came before.
 const TRIES: usize = 4;
+/// How often the use of a known browser is noted at most: it says which one was used longest ago, and no more.
+const NOTED: Duration = Duration::from_secs(60 * 60);
 /// Characters of what a browser calls itself.
-const AGENT_CHARS: usize = 200;
+pub(super) const AGENT_CHARS: usize = 200;
 
 /// Whose failures an attempt counts to.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(crate) struct Guard {
     password: Option<AuthenticatorRecord>,
     /// Whether the attempt was counted in one of them.
     counted: bool,
+    /// The failures before that, as their person sees them.
+    earlier: Option<Failed>,
 }
 
 impl Guard {
@@ -61,7 +67,9 @@ impl OAuth {
         });
         let known = known.filter(|it| user.is_some_and(|user| user.id == it.user)).cloned();
         let password = of(FactorKind::Password).next().cloned();
-        Guard { browser: known, password, owned, counted: false }
+        let row = known.as_ref().or(password.as_ref());
+        let earlier = row.and_then(|it| it.failed.clone());
+        Guard { browser: known, password, owned, counted: false, earlier }
     }
 
     fn browser_handle(&self, text: &BrowserText) -> String {
@@ -74,14 +82,15 @@ impl OAuth {
         &self,
         user: Option<&UserRecord>,
         guard: Guard,
+        origin: &Origin,
     ) -> Result<Guard, Error> {
         let Some(user) = user else { return Ok(guard) };
         if let Some(row) = guard.browser {
-            let (browser, counted) = self.count_once(row).await?;
+            let (browser, counted) = self.count_once(row, origin).await?;
             return Ok(Guard { browser, counted, ..guard });
         }
         if let Some(row) = guard.password {
-            let (password, counted) = self.count_once(row).await?;
+            let (password, counted) = self.count_once(row, origin).await?;
             return Ok(Guard { password, counted, ..guard });
         }
         let fresh = AuthenticatorRecord {
@@ -94,6 +103,7 @@ impl OAuth {
             created_at: self.parts.clock.now(),
             last_used_at: None,
             failures: 1,
+            failed: Some(self.one_more(None, origin)),
         };
         match self.parts.store.add_authenticator(fresh.clone(), None, None).await {
             Ok(()) => Ok(Guard { password: Some(fresh), counted: true, ..guard }),
@@ -122,29 +132,44 @@ impl OAuth {
         if !guard.counted {
             return Ok(());
         }
-        if let Some(row) = guard.browser.or(guard.password) {
+        let row = guard.browser.or(guard.password);
+        if let Some(row) = row {
             let failures = row.failures.saturating_sub(1);
-            let after = AuthenticatorRecord { failures, ..row.clone() };
+            let after = AuthenticatorRecord { failures, failed: guard.earlier, ..row.clone() };
             self.parts.store.replace_authenticator(row, after, None).await?;
         }
         Ok(())
     }
 
     /// Adds one failure to a row, however many come at once.
-    pub(super) async fn count_failure(&self, row: AuthenticatorRecord) -> Result<(), Error> {
-        self.count_once(row).await.map(drop)
+    pub(super) async fn count_failure(
+        &self,
+        row: AuthenticatorRecord,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        self.count_once(row, origin).await.map(drop)
+    }
+
+    fn one_more(&self, before: Option<&Failed>, origin: &Origin) -> Failed {
+        let from = (origin.client_ip, &*origin.user_agent);
+        Failed::more(before, self.parts.clock.now(), from)
     }
 
     /// The same; the row as it is then, and whether the failure was added: to a row that is shut none is.
     pub(super) async fn count_once(
         &self,
         mut row: AuthenticatorRecord,
+        origin: &Origin,
     ) -> Result<(Option<AuthenticatorRecord>, bool), Error> {
         for _ in 0..TRIES {
             if row.is_shut() {
                 break;
             }
-            let after = AuthenticatorRecord { failures: row.failures + 1, ..row.clone() };
+            let after = AuthenticatorRecord {
+                failures: row.failures + 1,
+                failed: Some(self.one_more(row.failed.as_ref(), origin)),
+                ..row.clone()
+            };
             if self.parts.store.replace_authenticator(row.clone(), after.clone(), None).await? {
                 return Ok((Some(after), true));
             }
@@ -157,30 +182,68 @@ impl OAuth {
         Ok((Some(row), false))
     }
 
-    /// Forgets the failures of who was right, and makes the browser known; the text for a new one.
-    pub(super) async fn password_accepted(
-        &self,
-        user: &UserRecord,
-        guard: Guard,
-        origin: &Origin,
-    ) -> Result<Option<BrowserText>, Error> {
+    /// Forgets the failures of who was right, whether or not more is to be proved. It makes no browser known.
+    pub(super) async fn forgive(&self, guard: Guard) -> Result<(), Error> {
         let now = self.parts.clock.now();
-        if let Some(row) = guard.browser {
+        if let Some(row) = guard.browser.or(guard.password).filter(|it| it.failures > 0) {
             let after = AuthenticatorRecord {
                 failures: 0,
+                failed: guard.earlier,
                 last_used_at: Some(now),
-                data: AuthenticatorData::Device { user_agent: agent(origin) },
                 ..row.clone()
             };
             self.parts.store.replace_authenticator(row, after, None).await?;
-            return Ok(None);
         }
-        if let Some(row) = guard.password.filter(|it| it.failures > 0) {
-            let after = AuthenticatorRecord { failures: 0, last_used_at: Some(now), ..row.clone() };
-            self.parts.store.replace_authenticator(row, after, None).await?;
+        Ok(())
+    }
+
+    /// Makes the browser known once everything that the account asks for is proved in its session. WHY not before: who
+    /// has nothing but a password could push out all browsers that the person signs in with.
+    pub(super) async fn came_in(
+        &self,
+        begun: SignedIn,
+        user: &UserRecord,
+        browser: Option<&BrowserText>,
+        origin: &Origin,
+    ) -> Result<SignedIn, Error> {
+        let owned = self.parts.store.authenticators(user.id.clone()).await?;
+        let current = Current { session: begun.session.clone(), user: user.clone() };
+        let standing = Standing { current, owned };
+        if !self.baseline(&standing).is_met(&begun.session.proofs) {
+            return Ok(begun);
         }
+        self.note_network(user, origin);
+        let guard = self.password_guard(Some(user), standing.owned, browser);
+        match guard.browser {
+            Some(row) => {
+                self.seen_again(row, origin).await?;
+                Ok(begun)
+            }
+            None => Ok(SignedIn { browser: self.known(user, guard.owned, origin).await?, ..begun }),
+        }
+    }
+
+    async fn seen_again(&self, row: AuthenticatorRecord, origin: &Origin) -> Result<(), Error> {
+        let now = self.parts.clock.now();
+        let data = AuthenticatorData::Device { user_agent: agent(origin) };
+        if row.data == data && row.last_used_at.is_some_and(|it| now.since(it) < NOTED) {
+            return Ok(());
+        }
+        let after = AuthenticatorRecord { last_used_at: Some(now), data, ..row.clone() };
+        self.parts.store.replace_authenticator(row, after, None).await?;
+        Ok(())
+    }
+
+    /// Makes a browser known: the text that it keeps.
+    async fn known(
+        &self,
+        user: &UserRecord,
+        owned: Vec<AuthenticatorRecord>,
+        origin: &Origin,
+    ) -> Result<Option<BrowserText>, Error> {
+        let now = self.parts.clock.now();
         let mut devices: Vec<_> =
-            guard.owned.into_iter().filter(|it| it.kind() == FactorKind::Device).collect();
+            owned.into_iter().filter(|it| it.kind() == FactorKind::Device).collect();
         let first = devices.is_empty();
         devices.sort_by_key(|it| it.last_used_at);
         let surplus = (devices.len() + 1).saturating_sub(DEVICES_MOST);
@@ -197,6 +260,7 @@ impl OAuth {
             created_at: now,
             last_used_at: Some(now),
             failures: 0,
+            failed: None,
         };
         match self.parts.store.add_authenticator(record, None, None).await {
             Ok(()) => {}

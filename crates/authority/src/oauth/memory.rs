@@ -6,6 +6,7 @@ mod directory;
 mod grants;
 mod letters;
 mod own_addresses;
+mod own_keys;
 mod people;
 mod rules;
 
@@ -67,6 +68,7 @@ pub(crate) struct State {
     pub(crate) directory: BTreeMap<String, super::scim::DirectoryGroup>,
     /// Whether letters cannot be kept.
     pub(crate) broken: bool,
+    pub(crate) keys: BTreeMap<crate::KeyId, crate::KeyRecord>,
     /// Mail that was sent, oldest first.
     pub(crate) posted: Vec<Message>,
 }

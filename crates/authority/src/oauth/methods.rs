@@ -41,6 +41,8 @@ pub enum MethodRefused {
     Invalid(&'static str, String),
     /// It is gone, or was changed meanwhile.
     Gone,
+    /// A second factor is to be added first.
+    Enrol,
     /// The person has as many as there may be.
     TooMany,
     /// Nothing that the person has reaches what a change asks for: an administrator must help.
@@ -253,6 +255,7 @@ impl OAuth {
             created_at: now,
             last_used_at: Some(now),
             failures: 0,
+            failed: None,
         })
     }
 

@@ -33,7 +33,9 @@ mod logout;
 pub(crate) mod memory;
 mod methods;
 mod mint;
+mod news;
 mod own_addresses;
+mod own_keys;
 mod par;
 mod passkeys;
 pub mod ports;
@@ -79,9 +81,15 @@ pub use federation::{
 pub use groups::{PutGroup, RemovedGroup};
 pub use logout::{LogoutCall, LogoutStep};
 pub use methods::{AddTotp, Changed, MethodRefused, NewTotp, OwnMethods};
+pub use news::{NEWS_KEPT, NEWS_MOST, NEWS_SHOWN, NewsClass, NewsRecord, NewsStore, OwnNews};
 pub use own_addresses::{
     AllowRefused, LIST_ADDRESSES_MOST, OWN_ADDRESSES_MOST, OwnAddress, OwnAddresses, Reach,
     SELF_SERVICE, SELF_SERVICE_LONGEST, SelfService,
+};
+pub use own_keys::{
+    AskOwnKey, ENDED_BY_OWNER, Fate, KeptOwnKey, MadeOwnKey, NewOwnKey, OWN_KEY_LONGEST,
+    OWN_KEYS_MADE_MOST, OWN_KEYS_MOST, OWN_KEYS_WINDOW, OwnKeyStore, OwnKeys, fate, fate_event,
+    given_scopes,
 };
 pub use par::Pushed;
 pub use passkeys::{AddPasskey, PasskeyAsk, ShownPasskey};

@@ -18,6 +18,7 @@ use crate::factors::passkey::{
     Relying, Verification,
 };
 use crate::factors::throttle::Rule;
+use crate::mail::{PasskeyCopied, Seen};
 use crate::people::{
     AuthenticatorData, AuthenticatorRecord, FactorKind, Level, Need, Offers, Proof,
 };
@@ -30,6 +31,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How often a use is judged again that another one came before: a person with two windows.
 const TRIES: usize = 3;
+/// Milliseconds of a day (UTC).
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// What the state of a sign-in is sealed for.
 const SIGN_IN: &str = "passkey sign-in";
 /// What the state of a registration is sealed for.
@@ -220,9 +223,9 @@ impl OAuth {
         let owned = self.parts.store.authenticators(user.id.clone()).await?;
         let guard = self.password_guard(Some(&user), owned, browser);
         // Who proves themselves opens the password again that strangers have shut.
-        let browser = self.password_accepted(&user, guard, origin).await?;
+        self.forgive(guard).await?;
         let begun = self.begin_session(&user, proof, session, origin).await?;
-        Ok(Ok(SignedIn { browser, ..begun }))
+        self.came_in(begun, &user, browser, origin).await.map(Ok)
     }
 
     /// Judges an answer, and keeps what it changes: whose it is, by which credential, and whether it verified them.
@@ -268,7 +271,8 @@ impl OAuth {
                 failed(user.as_ref(), &why.unwrap_or_default())?;
                 // WHY only a copy is counted: whoever knows a credential's id could shut its owner out with nonsense.
                 if let Err(Refused::Cloned { .. }) = judged {
-                    self.count_failure(row).await?;
+                    self.count_failure(row.clone(), origin).await?;
+                    self.tell_of_copy(user, &row, origin).await?;
                 }
                 return Ok(Err(SignInRefused::NoMatch));
             };
@@ -282,6 +286,27 @@ impl OAuth {
             }
         }
         Ok(Err(SignInRefused::Busy))
+    }
+
+    /// Tells a person that there may be a copy of their passkey: once a passkey and day, however often it comes.
+    async fn tell_of_copy(
+        &self,
+        user: Option<UserRecord>,
+        row: &AuthenticatorRecord,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let Some(user) = user.filter(|it| it.disabled_at.is_none()) else { return Ok(()) };
+        let now = self.parts.clock.now();
+        let day = now.0.div_euclid(DAY_MS);
+        let what = Secret::new(format!("copied\0{}\0{day}", row.id));
+        let mac = Purpose::Once.mac(&self.parts.pepper, what.expose());
+        let until = UnixMs(day.saturating_add(1).saturating_mul(DAY_MS));
+        if self.parts.store.once(mac, until).await? {
+            let seen = Seen { at: now, address: origin.client_ip, user_agent: &origin.user_agent };
+            let letter = PasskeyCopied { name: &row.name, seen };
+            self.tell(&user, |sender, to| letter.to(sender, to)).await;
+        }
+        Ok(())
     }
 
     fn after_use(&self, row: &AuthenticatorRecord, used: &Authenticated) -> AuthenticatorRecord {

@@ -9,6 +9,8 @@
 //! A grant is dead when it is revoked, has expired, or was given at or before the `not_before` of a revocation of its
 //! person or of its client; of the latter two its record says so in `revoked_at`. Stores judge that at each use.
 
+use super::news::NewsStore;
+use super::own_keys::OwnKeyStore;
 use super::records::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, DeviceRecord, GrantRecord, GroupRecord,
     KeyStage, LetterRecord, Mac, NewRefresh, PushedRecord, RefreshRecord, Revocation, ScopeRecord,
@@ -351,6 +353,17 @@ pub struct TokenNames {
     pub issued_at: UnixMs,
 }
 
+/// When something was last issued on a grant, to the minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantUse {
+    /// The grant.
+    pub grant: String,
+    /// When.
+    pub at: UnixMs,
+    /// The network that the client asked from: an IPv4 /24 or an IPv6 /48.
+    pub network: Option<String>,
+}
+
 /// Keeps grants and what belongs to them.
 pub trait GrantStore: Send + Sync {
     /// Keeps a grant, its code, and the consent if it is to be remembered; spends the pushed request.
@@ -418,6 +431,8 @@ pub trait GrantStore: Send + Sync {
     fn grant(&self, id: String) -> Answer<'_, Option<GrantRecord>>;
     /// The grants of a person that live at `now`, the newest first, at most [`crate::PAGE_ROWS`].
     fn grants_of_user(&self, user: String, now: UnixMs) -> Answer<'_, Vec<GrantRecord>>;
+    /// When those were last used that were used at all, at most [`crate::PAGE_ROWS`].
+    fn uses_of_grants(&self, user: String, now: UnixMs) -> Answer<'_, Vec<GrantUse>>;
     /// Revokes a grant with all its tokens until `until`; `None` when there is none. A second revocation keeps the
     /// first one's time, and is announced again.
     fn revoke_grant(
@@ -546,6 +561,8 @@ pub trait OAuthStore:
     + DeviceStore
     + AuthorityStore
     + DirectoryGroups
+    + OwnKeyStore
+    + NewsStore
 {
 }
 impl<T> OAuthStore for T where
@@ -558,5 +575,7 @@ impl<T> OAuthStore for T where
         + DeviceStore
         + AuthorityStore
         + DirectoryGroups
+        + OwnKeyStore
+        + NewsStore
 {
 }

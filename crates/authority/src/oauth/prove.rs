@@ -7,11 +7,12 @@
 //! - What is wrong is counted, delayed and recorded, whichever it is.
 
 use super::secrets::Purpose;
-use super::sessions::{SessionText, SignInRefused, SignedIn, Standing};
+use super::sessions::{BrowserText, SessionText, SignInRefused, SignedIn, Standing};
 use super::{OAuth, Origin};
 use crate::error::{Error, PortError};
 use crate::factors::throttle::{Key, Rule};
 use crate::factors::{recovery, totp};
+use crate::people::records::Failed;
 use crate::people::{AuthenticatorData, AuthenticatorRecord, FactorKind, Proof};
 use base::Secret;
 use std::time::Duration;
@@ -46,6 +47,7 @@ impl Presented {
 
 impl OAuth {
     /// Takes a proof of a person who has begun to sign in, or is asked for more: the session is renewed with it.
+    /// `browser`: what the browser is known by.
     ///
     /// # Errors
     /// The outer: as the store says. The inner: why it does not count.
@@ -53,6 +55,7 @@ impl OAuth {
         &self,
         session: &SessionText,
         presented: &Presented,
+        browser: Option<&BrowserText>,
         origin: &Origin,
     ) -> Result<Result<SignedIn, SignInRefused>, Error> {
         let Some(standing) = self.standing(Some(session)).await? else {
@@ -68,14 +71,15 @@ impl OAuth {
             return Ok(Err(SignInRefused::TooEarly(early.wait)));
         }
         let proof = match presented {
-            Presented::Totp(typed) => self.prove_totp(&standing, typed).await?,
-            Presented::Recovery(typed) => self.prove_recovery(&standing, typed).await?,
+            Presented::Totp(typed) => self.prove_totp(&standing, typed, origin).await?,
+            Presented::Recovery(typed) => self.prove_recovery(&standing, typed, origin).await?,
         };
         match proof {
             Ok(proof) => {
                 self.people.throttle.forgive(&[key], &[]);
                 let user = &standing.current.user;
-                self.begin_session(user, proof, Some(session), origin).await.map(Ok)
+                let begun = self.begin_session(user, proof, Some(session), origin).await?;
+                self.came_in(begun, user, browser, origin).await.map(Ok)
             }
             Err(refused) => {
                 let why = match refused {
@@ -97,13 +101,14 @@ impl OAuth {
         &self,
         standing: &Standing,
         typed: &Secret<String>,
+        origin: &Origin,
     ) -> Result<Result<Proof, SignInRefused>, Error> {
         let now = self.parts.clock.now();
         let mut any_open = false;
         let mut tried = Vec::new();
         for row in standing.owned.iter().filter(|it| it.kind() == FactorKind::Totp) {
             // INVARIANT: a guess is counted before it is judged, so that any number at once stays below the bound.
-            let Some(counted) = self.reserve(row).await? else { continue };
+            let Some(counted) = self.reserve(row, origin).await? else { continue };
             any_open = true;
             let AuthenticatorData::Totp { sealed, algorithm, last_step, .. } = &counted.data else {
                 continue;
@@ -112,11 +117,15 @@ impl OAuth {
             let secret = self.open_totp(sealed)?;
             let checked = totp::verify(&secret, algorithm, typed.expose(), now, *last_step);
             let totp::Checked::Accepted { step, drift } = checked else {
-                tried.push(counted);
+                tried.push((counted, row.failed.clone()));
                 continue;
             };
-            let mut after =
-                AuthenticatorRecord { failures: 0, last_used_at: Some(now), ..counted.clone() };
+            let mut after = AuthenticatorRecord {
+                failures: 0,
+                failed: row.failed.clone(),
+                last_used_at: Some(now),
+                ..counted.clone()
+            };
             if let AuthenticatorData::Totp { last_step, drift: noted, .. } = &mut after.data {
                 (*last_step, *noted) = (Some(step), drift);
             }
@@ -126,8 +135,8 @@ impl OAuth {
                 return Ok(Err(SignInRefused::NoMatch));
             }
             // The code was that of another app: nobody has guessed.
-            for other in tried {
-                self.release(other).await?;
+            for (other, earlier) in tried {
+                self.release(other, earlier).await?;
             }
             return Ok(Ok(Proof::new(FactorKind::Totp, Some(id), now)));
         }
@@ -139,15 +148,20 @@ impl OAuth {
     async fn reserve(
         &self,
         row: &AuthenticatorRecord,
+        origin: &Origin,
     ) -> Result<Option<AuthenticatorRecord>, Error> {
-        let (row, counted) = self.count_once(row.clone()).await?;
+        let (row, counted) = self.count_once(row.clone(), origin).await?;
         Ok(row.filter(|_| counted))
     }
 
     /// Takes the count back. What came between stands.
-    async fn release(&self, counted: AuthenticatorRecord) -> Result<(), Error> {
+    async fn release(
+        &self,
+        counted: AuthenticatorRecord,
+        earlier: Option<Failed>,
+    ) -> Result<(), Error> {
         let failures = counted.failures.saturating_sub(1);
-        let after = AuthenticatorRecord { failures, ..counted.clone() };
+        let after = AuthenticatorRecord { failures, failed: earlier, ..counted.clone() };
         self.parts.store.replace_authenticator(counted, after, None).await?;
         Ok(())
     }
@@ -164,11 +178,13 @@ impl OAuth {
         &self,
         standing: &Standing,
         typed: &Secret<String>,
+        origin: &Origin,
     ) -> Result<Result<Proof, SignInRefused>, Error> {
         let now = self.parts.clock.now();
         let mut rows = standing.owned.iter().filter(|it| it.kind() == FactorKind::Recovery);
         let Some(row) = rows.next() else { return Ok(Err(SignInRefused::NoMatch)) };
-        let Some(row) = self.reserve(row).await? else {
+        let earlier = row.failed.clone();
+        let Some(row) = self.reserve(row, origin).await? else {
             return Ok(Err(SignInRefused::Shut));
         };
         let AuthenticatorData::Recovery { codes } = &row.data else {
@@ -179,7 +195,12 @@ impl OAuth {
         let Some(place) = mac.and_then(|mac| recovery::verify(codes, &mac)) else {
             return Ok(Err(SignInRefused::NoMatch));
         };
-        let mut after = AuthenticatorRecord { failures: 0, last_used_at: Some(now), ..row.clone() };
+        let mut after = AuthenticatorRecord {
+            failures: 0,
+            failed: earlier,
+            last_used_at: Some(now),
+            ..row.clone()
+        };
         if let AuthenticatorData::Recovery { codes } = &mut after.data
             && let Some(code) = codes.get_mut(place)
         {

@@ -10,6 +10,7 @@
 
 use super::clients::auth_method;
 use super::logout::Logouts;
+use super::news::REPLACED;
 use super::records::{ClientRecord, Origin as From, SessionRecord, UserRecord};
 use super::recover::WRITING_MOST;
 use super::refusal::Failed;
@@ -217,7 +218,7 @@ impl OAuth {
         let judging = self.people.pool.run(move || password::verify(hash.as_deref(), &typed));
         // WHY beside the hash, and before it is known: the time that it takes must not tell whether there is an account,
         // and any number of guesses at once gain nothing.
-        let counting = self.count_attempt(user.as_ref(), guard);
+        let counting = self.count_attempt(user.as_ref(), guard, origin);
         let (judged, guard) = futures_util::future::join(judging, counting).await;
         let guard = guard?;
         let Ok(verdict) = judged else {
@@ -230,13 +231,12 @@ impl OAuth {
         match user {
             Some(user) if verdict == Verdict::Accepted && user.disabled_at.is_none() => {
                 self.people.throttle.forgive(&[keys.pair, keys.account], &[keys.network]);
-                self.people.known.insert(keys.pair);
                 let user = self.rehash(user, &ask.password, origin).await?;
-                let browser = self.password_accepted(&user, guard, origin).await?;
+                self.forgive(guard).await?;
                 let proof = Proof::new(FactorKind::Password, None, self.parts.clock.now());
                 let old = ask.session.as_ref();
                 let begun = self.begin_session(&user, proof, old, origin).await?;
-                Ok(Ok(SignedIn { browser, ..begun }))
+                self.came_in(begun, &user, ask.browser.as_ref(), origin).await.map(Ok)
             }
             user => {
                 let why = match (&user, verdict) {
@@ -309,7 +309,7 @@ impl OAuth {
             let mut ended = self.event(origin, code::LOGOUT)?;
             ended.principal = Some(Arc::from(old.user.as_str()));
             ended.credential_id = Some(Arc::from(old.id.as_str()));
-            ended.detail = Some("replaced by a new sign-in in the same browser".into());
+            ended.detail = Some(REPLACED.into());
             let renewed = (mac, session.clone());
             if self.parts.store.renew_session(old, renewed, [ended, event]).await? {
                 break session;
@@ -554,6 +554,11 @@ impl OAuth {
     /// Whether somebody of this network has signed in with this address of late.
     pub(super) fn is_known(&self, address: &str, from: Option<IpAddr>) -> bool {
         self.people.known.contains(&self.guess_keys(address, from).pair)
+    }
+
+    /// Takes note of a network from which this person has signed in.
+    pub(super) fn note_network(&self, user: &UserRecord, origin: &Origin) {
+        self.people.known.insert(self.guess_keys(&user.email, origin.client_ip).pair);
     }
 
     fn guess_keys(&self, address: &str, from: Option<IpAddr>) -> GuessKeys {

@@ -255,7 +255,7 @@ impl OAuth {
         let mut event = self.event(origin, code::USER_CHANGED)?;
         event.principal = Some(Arc::from(user.id.as_str()));
         event.credential_id = Some(Arc::from(user.id.as_str()));
-        event.detail = Some("the password was hashed anew".into());
+        event.detail = Some(super::news::REHASHED.into());
         // Another change came between: that one counts.
         let kept = self.parts.store.replace_user(user.clone(), after.clone(), None, event).await?;
         Ok(if kept.is_some() { after } else { user })

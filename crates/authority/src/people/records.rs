@@ -4,11 +4,15 @@ pub use crate::factors::recovery::KeptCode;
 use base::UnixMs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::net::IpAddr;
+use std::time::Duration;
 
 /// Authenticators of one person: a few phones, keys and browsers. A bound on what a sign-in reads.
 pub const AUTHENTICATORS_MOST: usize = 64;
 /// Browsers of one person that are known; the one that was used longest ago is forgotten for another.
 pub const DEVICES_MOST: usize = 20;
+/// Characters of what a browser calls itself that are kept.
+const AGENT_CHARS: usize = 200;
 /// Failures in a row after which an authenticator is shut (NIST SP 800-63B-4 §3.2.2).
 pub const FAILURES_MOST: u32 = 100;
 
@@ -145,6 +149,60 @@ pub struct AuthenticatorRecord {
     pub last_used_at: Option<UnixMs>,
     /// Failures since it last accepted.
     pub failures: u32,
+    /// The latest spell of failures, for the person to look at. Nothing is judged by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Failed>,
+}
+
+/// Where an address is: its network, as people can compare it.
+pub fn place(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(it) => {
+            let [a, b, c, _] = it.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(it) => {
+            let [a, b, c, ..] = it.segments();
+            format!("{a:x}:{b:x}:{c:x}::/48")
+        }
+    }
+}
+
+/// Failures of one way of signing in that came close upon each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failed {
+    /// How many.
+    pub count: u32,
+    /// The first.
+    pub since: UnixMs,
+    /// The last.
+    pub at: UnixMs,
+    /// The network that the last one came from.
+    pub network: Option<String>,
+    /// The browser of the last one, as it called itself.
+    pub user_agent: String,
+}
+
+/// Failures that lie further apart than this are told apart.
+const SPELL: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Failed {
+    /// One failure more.
+    pub(crate) fn more(
+        before: Option<&Self>,
+        now: UnixMs,
+        (from, user_agent): (Option<IpAddr>, &str),
+    ) -> Self {
+        let same = before.filter(|it| now.since(it.at) < SPELL);
+        Self {
+            count: same.map_or(0, |it| it.count).saturating_add(1),
+            since: same.map_or(now, |it| it.since),
+            at: now,
+            network: from.map(place),
+            user_agent: user_agent.chars().take(AGENT_CHARS).collect(),
+        }
+    }
 }
 
 impl AuthenticatorRecord {

@@ -5,7 +5,7 @@ use super::answer::see_other;
 use super::person::{Visit, forged, own_login};
 use super::second::{self, broken};
 use crate::pages::forms::{Account, AppView, SessionView, page};
-use authority::mail::browser;
+use crate::pages::words::words;
 use authority::oauth::{OwnClient, OwnSession};
 use axum::Router;
 use axum::extract::State;
@@ -16,7 +16,7 @@ use http::StatusCode;
 /// Where it is.
 pub(super) const ACCOUNT: &str = "/account";
 /// The name of the page's forms, for their CSRF token.
-const FORM: &str = "account";
+pub(super) const FORM: &str = "account";
 /// What the form says instead of an id to end all sessions but this one. No id is that short.
 const OTHERS: &str = "others";
 
@@ -39,6 +39,7 @@ async fn account(State(issuer): State<Issuer>, visit: Visit) -> Response {
         Err(_) => return broken(&issuer, &visit),
     };
     let template = Account {
+        t: words(),
         brand: issuer.brand(),
         csrf: issuer.oauth().csrf(text, FORM),
         account: own.user.email,
@@ -53,18 +54,14 @@ async fn account(State(issuer): State<Issuer>, visit: Visit) -> Response {
 
 fn session_view(own: &OwnSession) -> SessionView {
     let it = &own.session;
-    let named = match browser(&it.user_agent) {
-        (Some(program), Some(system)) => format!("{program} on {system}"),
-        (Some(one), None) | (None, Some(one)) => one.to_owned(),
-        (None, None) => "Another program".to_owned(),
-    };
+    let named = (words().with)(None, Some(&it.user_agent));
     SessionView {
         id: it.id.clone(),
-        browser: named,
+        browser: named.unwrap_or_else(|| words().another_program.to_owned()),
         this: own.this,
         since: moment(it.created_at),
         from: it.client_ip.map(|it| it.to_string()),
-        how: if it.acr == "aal1" { "one step" } else { "two steps" },
+        how: if it.acr == "aal1" { words().one_step } else { words().two_steps },
     }
 }
 
@@ -81,6 +78,10 @@ fn app_view(it: OwnClient) -> AppView {
         name: it.name,
         since: crate::time::day(it.since),
         scopes: it.scopes.join(" "),
+        used: match it.used {
+            Some((at, network)) => (words().client_used)(&moment(at), network.as_deref()),
+            None => words().client_unused.to_owned(),
+        },
     }
 }
 

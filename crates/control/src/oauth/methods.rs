@@ -221,6 +221,7 @@ pub(super) async fn refuse(issuer: &Issuer, visit: &Visit, refused: MethodRefuse
             };
             second_page(issuer, visit, ask)
         }
+        MethodRefused::Enrol => see_other(&issuer.oauth().settings().url(METHODS)),
         MethodRefused::Unreachable => second::unreachable(issuer, visit),
         MethodRefused::Invalid(_, words) => {
             let said = ("Please check", &*words, Some("Change it, and try again."));

@@ -14,8 +14,10 @@ mod answer;
 mod details;
 mod device;
 mod email;
+mod events;
 mod federation;
 mod form;
+mod keys;
 mod logout;
 mod machine;
 mod methods;
@@ -104,6 +106,8 @@ pub(crate) fn routes(issuer: Issuer) -> Router {
         .merge(account::routes())
         .merge(addresses::routes())
         .merge(email::routes())
+        .merge(keys::routes())
+        .merge(events::routes())
         .merge(recover::routes())
         .merge(methods::routes())
         .merge(passkey::routes())

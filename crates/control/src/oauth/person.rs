@@ -6,8 +6,10 @@ use super::addresses::ADDRESSES;
 use super::answer::see_other;
 use super::details;
 use super::email::EMAIL;
+use super::events::EVENTS;
 use super::federation;
 use super::form::{self, BROWSER, Cookies, SESSION, VISIT};
+use super::keys::{KEYS, NEW};
 use super::passkey;
 use super::second::{self, Ask, METHODS, Tried, next_of, second_page};
 use crate::pages::forms::{ClientView, Consent, FormPost, Login, Message, ScopeView, Setup, page};
@@ -364,8 +366,17 @@ async fn login(State(issuer): State<Issuer>, visit: Visit) -> Response {
 
 /// Pages of ours that may be gone back to after signing in. WHY a list: whatever stands in an address, nobody is led
 /// elsewhere (RFC 9700 §4.11).
-const OWN_PAGES: [&str; 6] =
-    ["/device", ACCOUNT, METHODS, ADDRESSES, EMAIL, authority::oauth::ADDRESS_CODE_PAGE];
+const OWN_PAGES: [&str; 9] = [
+    "/device",
+    ACCOUNT,
+    METHODS,
+    ADDRESSES,
+    EMAIL,
+    authority::oauth::ADDRESS_CODE_PAGE,
+    KEYS,
+    NEW,
+    EVENTS,
+];
 
 /// The page of ours that `next` names, with its query.
 pub(super) fn own_page(next: &str) -> Option<&str> {

@@ -81,7 +81,8 @@ pub(super) async fn prove(issuer: &Issuer, visit: &Visit) -> Response {
         _ => return forged(issuer, visit),
     };
     let Some(session) = visit.session() else { return begin_again(issuer, visit) };
-    match oauth.prove(&session, &presented, &visit.origin).await {
+    let browser = visit.cookies.read(&visit.parts.headers, BROWSER);
+    match oauth.prove(&session, &presented, browser.as_ref(), &visit.origin).await {
         Ok(Ok(signed_in)) => signed(issuer, visit, signed_in).await,
         Ok(Err(refused)) => refuse(issuer, visit, (factor, refused)).await,
         Err(_) => broken(issuer, visit),

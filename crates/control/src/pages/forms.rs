@@ -1,6 +1,7 @@
 //! The pages on which people sign in, agree and decide. Templates lie in `templates/`; what they show is escaped
 //! by their engine.
 
+use super::words::Words;
 use super::{Page, leads_to};
 use askama::Template;
 use http::StatusCode;
@@ -168,12 +169,15 @@ pub(crate) struct AppView {
     pub(crate) name: String,
     pub(crate) since: String,
     pub(crate) scopes: String,
+    /// When it was last used, in words.
+    pub(crate) used: String,
 }
 
 /// A person's account.
 #[derive(Debug, Template)]
 #[template(path = "account.html")]
 pub(crate) struct Account {
+    pub(crate) t: &'static Words,
     pub(crate) brand: String,
     pub(crate) csrf: String,
     pub(crate) account: String,
@@ -184,6 +188,85 @@ pub(crate) struct Account {
     pub(crate) said: Option<String>,
     pub(crate) sessions: Vec<SessionView>,
     pub(crate) clients: Vec<AppView>,
+}
+
+/// A key of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyView {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// When it was made and ends, in words.
+    pub(crate) line: String,
+    pub(crate) scopes: String,
+}
+
+/// A person's keys.
+#[derive(Debug, Template)]
+#[template(path = "keys.html")]
+pub(crate) struct Keys {
+    pub(crate) t: &'static Words,
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    pub(crate) account: String,
+    pub(crate) keys: Vec<KeyView>,
+    /// Whether there is a scope that a key could have.
+    pub(crate) may: bool,
+    /// Whether a second factor is to be added first.
+    pub(crate) must_add: bool,
+}
+
+/// Asks what a key shall be.
+#[derive(Debug, Template)]
+#[template(path = "key_new.html")]
+pub(crate) struct KeyForm {
+    pub(crate) t: &'static Words,
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    pub(crate) name: String,
+    pub(crate) days: String,
+    /// Scopes, and whether each is ticked.
+    pub(crate) scopes: Vec<(bool, ScopeView)>,
+    /// What is wrong, and with which input: `name`, `scope` or `days`.
+    pub(crate) error: Option<(&'static str, String)>,
+}
+
+impl KeyForm {
+    /// What is wrong with an input.
+    fn wrong(&self, input: &str) -> Option<&str> {
+        self.error.as_ref().filter(|it| it.0 == input).map(|it| it.1.as_str())
+    }
+}
+
+/// Shows a key, once.
+#[derive(Template)]
+#[template(path = "key_made.html")]
+pub(crate) struct KeyMade {
+    pub(crate) t: &'static Words,
+    pub(crate) brand: String,
+    pub(crate) name: String,
+    /// The text.
+    pub(crate) key: String,
+    pub(crate) ends: String,
+}
+
+/// Something that happened to an account, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewsView {
+    pub(crate) at: String,
+    pub(crate) what: String,
+    pub(crate) place: Option<String>,
+}
+
+/// What happened to an account.
+#[derive(Debug, Template)]
+#[template(path = "events.html")]
+pub(crate) struct NewsPage {
+    pub(crate) t: &'static Words,
+    pub(crate) brand: String,
+    pub(crate) csrf: String,
+    pub(crate) account: String,
+    pub(crate) news: Vec<NewsView>,
+    pub(crate) failed: Vec<NewsView>,
 }
 
 /// Shows a secret for an app and takes the first code.

@@ -7,6 +7,7 @@ pub(crate) mod addresses;
 pub(crate) mod email;
 pub(crate) mod forms;
 mod root;
+pub(crate) mod words;
 
 use crate::api::Api;
 use crate::problem::Problem;

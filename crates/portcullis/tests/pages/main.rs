@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod account;
 mod addresses;
 mod elsewhere;
 mod email;

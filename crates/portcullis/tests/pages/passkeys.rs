@@ -180,6 +180,8 @@ fn webauthn_s6_1_1_a_copy_is_refused_and_recorded() {
     wait::until(BY_ITSELF, "the record", || failures(&stage).contains("may be a copy"));
     let recorded = failures(&stage);
     assert!(recorded.contains(person.id()), "{recorded}");
+    let told = || stage.gate.done(&["mail", "list"]).to_string();
+    wait::until(BY_ITSELF, "the letter", || told().contains("A passkey of yours was refused"));
     // The true one goes on.
     authenticator.remove(&copied);
     authenticator.add(&used);

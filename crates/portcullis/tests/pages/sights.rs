@@ -12,7 +12,7 @@ const RULES: [&str; 6] = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"
 const HEIGHTS: [(u32, u32); 2] = [(1280, 800), (360, 740)];
 
 /// What axe-core finds on the page that is open: rules, and the elements that break them.
-fn findings(browser: &WebDriver) -> Vec<String> {
+pub(crate) fn findings(browser: &WebDriver) -> Vec<String> {
     let axe = testkit::parts().join("node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(axe).expect("axe-core is installed: cargo xtask test");
     browser.run(&format!("{axe}; window.axe = axe;"), &[]);
@@ -61,7 +61,7 @@ fn axe_finds_a_field_without_a_label() {
 }
 
 /// Elements that stand out of the window, or of what they stand in.
-fn overflowing(browser: &WebDriver) -> Vec<String> {
+pub(crate) fn overflowing(browser: &WebDriver) -> Vec<String> {
     let found = browser.run(
         "const wide = document.documentElement.clientWidth, out = []; \
          if (document.documentElement.scrollWidth > wide) out.push('the page'); \
@@ -79,7 +79,7 @@ fn overflowing(browser: &WebDriver) -> Vec<String> {
 }
 
 /// Interactive elements that are too small to be hit (WCAG 2.5.8: 24 by 24 pixels).
-fn too_small(browser: &WebDriver) -> Vec<String> {
+pub(crate) fn too_small(browser: &WebDriver) -> Vec<String> {
     let found = browser.run(
         "return [...document.querySelectorAll('button, input:not([type=hidden]), a.button')] \
            .filter(it => it.getClientRects().length && it.getBoundingClientRect().height < 24) \
@@ -114,7 +114,7 @@ fn wcag_1_4_10_nothing_stands_out_at_360_or_320_pixels() {
     });
 }
 
-fn picture(browser: &WebDriver, sight: &Sight, folder: &std::path::Path) {
+pub(crate) fn picture(browser: &WebDriver, sight: &Sight, folder: &std::path::Path) {
     for (width, height) in HEIGHTS {
         if !sight.widths.contains(&width) {
             continue;

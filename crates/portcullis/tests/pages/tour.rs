@@ -6,6 +6,7 @@ mod passkeys;
 mod recovery;
 mod trouble;
 
+use crate::account;
 use crate::second::{code, forget};
 use crate::stage::*;
 use serde_json::json;
@@ -120,6 +121,7 @@ fn clients(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
 fn second_steps(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
     forget(browser);
     let person = Person::new(&stage.gate, "Ada Lovelace");
+    account::join(stage, &person);
     let client = stage.client("Payments");
     stage.sign_in(browser, &stage.authorize(&client, &[("acr_values", "aal2")]), &person);
     at("second-step-needed", "A second step is needed", PHONE);
@@ -139,6 +141,7 @@ fn second_steps(stage: &Stage, browser: &WebDriver, at: &mut Look<'_>) {
     at("methods", "How you sign in", BOTH);
     browser.open(&stage.at("/account"));
     at("account", "Your account", BOTH);
+    account::sights(stage, browser, at);
     forget(browser);
     stage.sign_in(browser, &stage.authorize(&client, &[]), &person);
     at("second-step", "One more step", BOTH);

@@ -2,7 +2,7 @@
 
 use super::own_addresses::{self, Which};
 use super::people::{self, replaced};
-use super::{from_doc, none, revocations, searchable, to_doc};
+use super::{from_doc, news, none, revocations, searchable, to_doc};
 use crate::conn::{Conn, args};
 use crate::dialect::{Both, locking};
 use crate::feed::Subject;
@@ -52,7 +52,7 @@ impl AuthenticatorStore for Store {
                 conn.execute(INSERT, args![record.id.as_str(), user, handle, to_doc(&record)?])
                     .await?;
                 end_others(conn, user, (keep, event.as_ref())).await?;
-                put(conn, event).await
+                put(conn, user, event).await
             })
         }))
     }
@@ -90,7 +90,7 @@ impl AuthenticatorStore for Store {
                 }
                 let handle = after.handle.clone();
                 conn.execute(REPLACE, args![after.id.as_str(), handle, to_doc(&after)?]).await?;
-                put(conn, event).await?;
+                put(conn, &before.user, event).await?;
                 Ok(true)
             })
         }))
@@ -110,7 +110,7 @@ impl AuthenticatorStore for Store {
                 alive(conn, &before.user, keep.as_deref()).await?;
                 conn.execute(REMOVE, args![before.id.as_str()]).await?;
                 end_others(conn, &before.user, (keep, event.as_ref())).await?;
-                put(conn, event).await?;
+                put(conn, &before.user, event).await?;
                 Ok(true)
             })
         }))
@@ -127,6 +127,9 @@ impl AuthenticatorStore for Store {
             Box::pin(async move {
                 let done = replaced(conn, (&before, &after), Some(&revoke), &event).await?;
                 let Some(seq) = done else { return Ok(None) };
+                if after.disabled_at.is_some() {
+                    news::forget(conn, &before.id).await?;
+                }
                 let removed = conn.execute(REMOVE_ALL, args![before.id.as_str()]).await?;
                 Ok(Some((seq, removed)))
             })
@@ -191,9 +194,8 @@ pub(super) async fn end_others(
     own_addresses::end(conn, Which::Others(user, &keep), cause).await
 }
 
-async fn put(conn: &mut Conn, event: Option<Event>) -> Result<(), PortError> {
-    match event {
-        Some(event) => put_event(conn, &event).await,
-        None => Ok(()),
-    }
+async fn put(conn: &mut Conn, user: &str, event: Option<Event>) -> Result<(), PortError> {
+    let Some(event) = event else { return Ok(()) };
+    news::note(conn, user, &event, None).await?;
+    put_event(conn, &event).await
 }

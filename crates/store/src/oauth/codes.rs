@@ -1,7 +1,7 @@
 //! Authorization codes.
 
-use super::grants::{alive, grant, grant_columns};
-use super::{revocations, to_doc};
+use super::grants::{self, alive, grant, grant_columns};
+use super::{news, revocations, to_doc};
 use crate::conn::{Conn, Row, args};
 use crate::dialect::{Both, locking, together};
 use crate::outbox::{insert_event, with_event};
@@ -92,6 +92,7 @@ pub(super) async fn create(
     conn.execute(conn.dialect().words(INSERT), with_event(args, event)?).await?;
     if let Some(consent) = &with.consent {
         put_consent(conn, consent).await?;
+        news::note(conn, &consent.user, event, None).await?;
     }
     if let Some(session) = &with.session {
         join_session(conn, session, &grant.client).await?;
@@ -154,6 +155,7 @@ pub(super) async fn redeem(
             SPEND_FOR_REFRESH
         }
     };
+    grants::note_use(conn, &grant.id, now, &event).await?;
     conn.execute(conn.dialect().words(statement), with_event(args, &event)?).await?;
     Ok(Redeemed::Now(grant))
 }

@@ -134,6 +134,7 @@ impl DeviceStore for Store {
                 set_state(conn, &mac, &state).await?;
                 if let Some(grant) = &grant {
                     grants::insert(conn, grant).await?;
+                    grants::tell_person(conn, &grant.id, &event).await?;
                 }
                 put_event(conn, &event).await?;
                 Ok(true)
@@ -176,6 +177,7 @@ async fn poll(
             let grant = conn.optional(grants::ONE, args, |row| grants::grant(row, 0)).await?;
             let Some(grant) = grant.filter(|it| alive(it, now)) else { return Ok(Polled::Gone) };
             set_state(conn, &mac, &DeviceState::Redeemed).await?;
+            grants::note_use(conn, &grant.id, now, &event).await?;
             if let Some(refresh) = refresh {
                 refresh::insert(conn, &refresh, &grant).await?;
             }

@@ -1,15 +1,18 @@
 //! Grants, and the port through which all that belongs to them is reached.
 
-use super::{ROWS, codes, from_doc, none, once, refresh, revocations, searchable, to_doc};
+use super::{ROWS, codes, from_doc, news, none, once, refresh, revocations, searchable, to_doc};
 use crate::conn::{Conn, Row, args};
 use crate::open::Store;
 use crate::outbox::put_event;
 use crate::rows;
-use authority::oauth::ports::{CodeCompany, GrantStore, Redeemed, Rotated, TokenNames, Window};
+use authority::oauth::ports::{
+    CodeCompany, GrantStore, GrantUse, Redeemed, Rotated, TokenNames, Window,
+};
 use authority::oauth::records::{
     AccessRecord, CodeRecord, GrantRecord, Mac, NewRefresh, PushedRecord, RefreshRecord,
     Revocation, RevocationKind, UserRecord,
 };
+use authority::people::records::place;
 use authority::{Answer, PortError};
 use base::{Event, UnixMs};
 
@@ -29,11 +32,36 @@ macro_rules! grant_columns {
         concat!("g.doc, ", $crate::oauth::grants::ended!())
     };
 }
-pub(super) use {ended, grant_columns};
+/// Notes when and from where something was last issued on a grant: to the minute, so that a busy client writes little.
+macro_rules! noted_use {
+    ($id:literal, $at:literal, $from:literal) => {
+        concat!(
+            "UPDATE grants SET used_at = ",
+            $at,
+            ", used_from = ",
+            $from,
+            " WHERE id = ",
+            $id,
+            " AND (used_at IS NULL OR used_at < ",
+            $at,
+            " - 60000)"
+        )
+    };
+}
+pub(super) use {ended, grant_columns, noted_use};
+
+const USED: &str = noted_use!("$1", "$2", "$3");
+const USES: &str = concat!(
+    "SELECT g.id, g.used_at, g.used_from FROM grants g WHERE g.user_id = $1 AND g.expires_at > $2 AND \
+     g.used_at IS NOT NULL AND ",
+    ended!(),
+    " IS NULL ORDER BY g.created_at DESC, g.id LIMIT $3"
+);
 
 const INSERT: &str = "INSERT INTO grants (id, client_id, user_id, created_at, expires_at, revoked_at, \
      doc) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 pub(super) const ONE: &str = concat!("SELECT ", grant_columns!(), " FROM grants g WHERE g.id = $1");
+const PERSON: &str = "SELECT user_id FROM grants WHERE id = $1";
 const OF_USER: &str = concat!(
     "SELECT ",
     grant_columns!(),
@@ -47,6 +75,30 @@ pub(super) fn grant(row: &Row, at: usize) -> Result<GrantRecord, PortError> {
     let mut grant: GrantRecord = from_doc(row.text(at)?)?;
     grant.revoked_at = row.optional_int(at + 1)?.map(UnixMs);
     Ok(grant)
+}
+
+/// The network that a request came from, as a use is noted.
+pub(super) fn from(event: &Event) -> Option<String> {
+    event.client_ip.map(place)
+}
+
+/// Notes that something was issued on a grant.
+pub(super) async fn note_use(
+    conn: &mut Conn,
+    id: &str,
+    now: UnixMs,
+    event: &Event,
+) -> Result<(), PortError> {
+    conn.execute(USED, args![id, now.0, from(event)]).await.map(drop)
+}
+
+/// Tells a grant's person what happened to it.
+pub(super) async fn tell_person(conn: &mut Conn, id: &str, event: &Event) -> Result<(), PortError> {
+    let person = conn.first(PERSON, args![id], |row| Ok(row.optional_text(0)?.map(str::to_owned)));
+    match person.await?.flatten() {
+        Some(person) => news::note(conn, &person, event, None).await,
+        None => Ok(()),
+    }
 }
 
 /// Reads the account whose document stands at `at`, if there is one.
@@ -125,6 +177,7 @@ impl GrantStore for Store {
                     refresh::insert(conn, &refresh, &grant).await?;
                 }
                 insert(conn, &grant).await?;
+                note_use(conn, &grant.id, event.time, &event).await?;
                 put_event(conn, &event).await
             })
         }))
@@ -183,6 +236,18 @@ impl GrantStore for Store {
         }))
     }
 
+    fn uses_of_grants(&self, user: String, now: UnixMs) -> Answer<'_, Vec<GrantUse>> {
+        self.read(Box::new(move |conn| {
+            Box::pin(conn.all(USES, args![user, now.0, ROWS], |row| {
+                Ok(GrantUse {
+                    grant: row.text(0)?.to_owned(),
+                    at: UnixMs(row.int(1)?),
+                    network: row.optional_text(2)?.map(str::to_owned),
+                })
+            }))
+        }))
+    }
+
     fn revoke_grant(
         &self,
         id: String,
@@ -197,6 +262,7 @@ impl GrantStore for Store {
             Box::pin(async move {
                 let seq = revocations::end_grant(conn, &id, (now, until), event.time).await?;
                 if seq.is_some() {
+                    tell_person(conn, &id, &event).await?;
                     put_event(conn, &event).await?;
                 }
                 Ok(seq)

@@ -6,7 +6,7 @@
 //! Invariants, at `READ COMMITTED` and on any number of nodes:
 //! - Whatever may happen once is decided while its row is locked (PostgreSQL), or by the one writer (SQLite).
 //! - Tables are locked in this order: signing keys, clients, declared clients, users, pushed requests, codes, refresh tokens, devices,
-//!   grants, consents, letters, authenticators, sessions, address entries, revocations. In each it is one row, but for address entries, which are locked by id, and all sessions, letters and authenticators of a person and all consents
+//!   grants, consents, letters, authenticators, groups, keys, sessions, address entries, revocations. In each it is one row, but for address entries, which are locked by id, and all sessions, letters and authenticators of a person and all consents
 //!   for a client, for which the row of the person or client is locked before. So no circle of waiting can form.
 //! - Whether a grant lives is judged at each use: by its own revocation and by those of its person and its client.
 //!   Nothing that belongs to it needs to be found and ended.
@@ -18,8 +18,10 @@ mod devices;
 mod directory;
 mod grants;
 mod letters;
+mod news;
 mod once;
 mod own_addresses;
+mod own_keys;
 mod people;
 mod refresh;
 mod revocations;

@@ -3,7 +3,7 @@
 //! Invariant: whatever ends a session ends its entries in the same transaction ([`end`]), each with its event and its row
 //! in the feed.
 
-use super::{from_doc, searchable};
+use super::{from_doc, news, searchable};
 use crate::addresses::{PUT, put_args};
 use crate::conn::{Conn, args};
 use crate::dialect::{Both, locking};
@@ -173,6 +173,7 @@ async fn put(
     }
     let kept = conn.one(PUT, put_args(&entry), |row| rows::ip(row, 0)).await?;
     event.credential_id = Some(kept.id.as_str().into());
+    news::note(conn, &owner.user, &event, None).await?;
     put_event(conn, &event).await?;
     let seq = Subject::Ip(kept.id).announce(conn, event.time).await?;
     Ok(PutOwn::Kept(kept, seq))

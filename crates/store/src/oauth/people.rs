@@ -2,7 +2,7 @@
 
 use super::clients::page_args;
 use super::own_addresses::{self, Which};
-use super::{ROWS, from_doc, none, revocations, searchable, to_doc};
+use super::{ROWS, from_doc, news, none, own_keys, revocations, searchable, to_doc};
 use crate::conn::{Arg, Conn, args};
 use crate::dialect::{Both, locking};
 use crate::feed::Subject;
@@ -68,6 +68,10 @@ pub(super) async fn replaced(
     }
     conn.execute(REPLACE, columns(after)?).await?;
     put_event(conn, event).await?;
+    news::note(conn, &after.id, event, None).await?;
+    // A change of groups ends tokens too, so that none says too much; keys are narrowed to what is left.
+    let ended = revoke.is_some() && before.roles == after.roles;
+    own_keys::follow_account(conn, after, ended, event).await?;
     let seq = Subject::User(&after.id).announce(conn, event.time).await?;
     let Some(revoke) = revoke else {
         if after.disabled_at.is_some() {
@@ -149,6 +153,7 @@ impl PeopleStore for Store {
                     to_doc(&session)?,
                 ];
                 conn.execute(INSERT_SESSION, args).await?;
+                news::note(conn, &session.user, &event, Some(&session.user_agent)).await?;
                 put_event(conn, &event).await
             })
         }))
@@ -201,6 +206,7 @@ impl PeopleStore for Store {
                 let ended = conn.optional(END_SESSION, args![id], |row| from_doc(row.text(0)?));
                 let ended: Option<SessionRecord> = ended.await?;
                 if let Some(ended) = &ended {
+                    news::note(conn, &ended.user, &event, Some(&ended.user_agent)).await?;
                     put_event(conn, &event).await?;
                     own_addresses::end(conn, Which::Session(&ended.id), &event).await?;
                     revocations::end_login(conn, ended.id.clone(), event.time).await?;
@@ -266,6 +272,7 @@ async fn renew(
     let at = session.used_at.unwrap_or(session.auth_time);
     own_addresses::follow(conn, (&there, &session), at).await?;
     for event in &events {
+        news::note(conn, &session.user, event, Some(&session.user_agent)).await?;
         put_event(conn, event).await?;
     }
     Ok(true)

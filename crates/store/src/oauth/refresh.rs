@@ -3,7 +3,7 @@
 //! A spent parent knows its child, sealed, for as long as it may be given again; the sweep wipes it then. That a
 //! token was spent is kept until its grant has ended, so that its use is told from that of an unknown one.
 
-use super::grants::{alive, grant, grant_columns};
+use super::grants::{self, alive, from, grant, grant_columns, noted_use};
 use super::revocations;
 use crate::conn::{Conn, Row, args};
 use crate::dialect::{Both, locking, together};
@@ -33,12 +33,13 @@ const TO_SPEND: Both = locking!(
     grant_columns!(),
     " FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.mac = $1"
 );
-/// The parent is spent, its child kept, and that recorded.
+/// The parent is spent, its child kept, and that noted and recorded.
 const ROTATE: Both = together!(
     "UPDATE refresh_tokens SET spent_at = $2, wipe_at = $3, child_mac = $4, child = $5 WHERE mac = $1",
     "INSERT INTO refresh_tokens (mac, grant_id, client_id, created_at, expires_at, kept_until) \
      VALUES ($4, $6, $7, $8, $9, $10)",
-    insert_event!("$11", "$12", "$13")
+    noted_use!("$6", "$2", "$11"),
+    insert_event!("$12", "$13", "$14")
 );
 const KEEP: Both = together!(
     "UPDATE refresh_tokens SET expires_at = $2 WHERE mac = $1 AND expires_at < $2",
@@ -126,6 +127,7 @@ pub(super) async fn rotate(
             child.record.created_at.0,
             child.record.expires_at.0,
             parent.grant.expires_at.0,
+            from(&event),
         ];
         conn.execute(conn.dialect().words(ROTATE), with_event(args, &event)?).await?;
         return Ok(Rotated::Now(parent.grant));
@@ -153,6 +155,7 @@ pub(super) async fn keep(
     if token.spent_at.is_some() || token.expires_at <= now || !alive(&token.grant, now) {
         return Ok(None);
     }
+    grants::note_use(conn, &token.grant.id, now, &event).await?;
     let args = with_event(args![mac.as_slice(), expires_at.0], &event)?;
     conn.execute(conn.dialect().words(KEEP), args).await?;
     Ok(Some(token.grant))

@@ -100,6 +100,7 @@ pub(super) async fn end_misused(
     let until = now.plus(ACCESS_TOKEN_LONGEST).plus(SKEW);
     let event = misuse(event, grant, why);
     let seq = end_grant(conn, grant, (now, until), event.time).await?;
+    super::grants::tell_person(conn, grant, &event).await?;
     crate::outbox::put_event(conn, &event).await?;
     // The grant was read in this transaction, and nothing removes one that lives.
     seq.ok_or_else(|| crate::rows::corrupt("a grant is missing"))

@@ -1,6 +1,6 @@
 //! Signing keys, trust rules and scopes' words.
 
-use super::{from_doc, none, searchable, to_doc};
+use super::{from_doc, none, own_keys, searchable, to_doc};
 use crate::conn::{Conn, args};
 use crate::feed::Subject;
 use crate::open::Store;
@@ -149,14 +149,28 @@ impl AuthorityStore for Store {
     fn put_group(&self, group: GroupRecord, event: Event) -> Answer<'_, i64> {
         self.write(Box::new(move |conn| {
             Box::pin(async move {
+                own_keys::lock_groups(conn).await?;
                 conn.execute(PUT_GROUP, args![group.name.as_str(), to_doc(&group)?]).await?;
+                own_keys::follow_groups(conn, &event).await?;
                 tell_rule(conn, &event).await
             })
         }))
     }
 
     fn remove_group(&self, name: String, event: Event) -> Answer<'_, Option<i64>> {
-        remove(self, REMOVE_GROUP, name, event)
+        if !searchable(&name) {
+            return none();
+        }
+        self.write(Box::new(move |conn| {
+            Box::pin(async move {
+                own_keys::lock_groups(conn).await?;
+                let rows = conn.execute(REMOVE_GROUP, args![name]).await?;
+                if rows > 0 {
+                    own_keys::follow_groups(conn, &event).await?;
+                }
+                tell(conn, rows, Subject::Rules, &event).await
+            })
+        }))
     }
 
     fn groups(&self) -> Answer<'_, Vec<GroupRecord>> {

@@ -6,6 +6,7 @@ use crate::conn::args;
 use crate::dialect::{Both, sweeping};
 use crate::open::Store;
 use authority::PortError;
+use authority::oauth::NEWS_KEPT;
 use base::UnixMs;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ const fn piece(sql: &'static [Both], kept: Duration) -> Piece {
 }
 
 /// In this order: a grant goes after what belongs to it.
-const PIECES: [Piece; 13] = [
+const PIECES: [Piece; 14] = [
     // A node whose clock is a little behind may still give the child.
     piece(&[WIPE_CHILDREN], Duration::from_secs(2)),
     piece(&[sweeping!("refresh_tokens", "mac", "kept_until < $1")], KEPT),
@@ -44,6 +45,7 @@ const PIECES: [Piece; 13] = [
     piece(&[sweeping!("sessions", "mac", "expires_at < $1")], SKEW),
     piece(&[sweeping!("letters", "mac", "expires_at < $1")], SKEW),
     piece(&[sweeping!("once", "mac", "until < $1")], SKEW),
+    piece(&[sweeping!("account_events", "event_id", "at < $1")], NEWS_KEPT),
     piece(&[REVOCATIONS], SKEW),
     piece(&[OF_SUBJECTS], SKEW),
     piece(&[OF_CLIENTS], SKEW),

@@ -107,5 +107,6 @@ pub(crate) fn key() -> KeyRecord {
         revoked_at: None,
         revoked_reason: None,
         created_by: "uid:0".to_owned(),
+        owner: None,
     }
 }

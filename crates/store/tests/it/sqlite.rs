@@ -42,7 +42,7 @@ async fn many_keys_load_page_by_page_and_one_more_is_heard() {
     // Fewer than a million, so that the test stays short; the pages are what matters.
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
          INSERT INTO api_keys SELECT printf('%012d', i), 'live', 'n', randomblob(32), 'echo:read', \
-         NULL, 0, NULL, NULL, NULL, 'uid:0' FROM n";
+         NULL, 0, NULL, NULL, NULL, 'uid:0', NULL FROM n";
     sqlx::raw_sql(many).execute(&mut other).await.unwrap();
     let mut sink = Sink::default();
     let cursor = rig.store.load(START, &mut sink).await.unwrap();
@@ -62,7 +62,7 @@ async fn measure_a_million_keys() {
     let mut other = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) \
          INSERT INTO api_keys SELECT printf('%012d', i), 'live', 'n', randomblob(32), 'echo:read', \
-         NULL, 0, NULL, NULL, NULL, 'uid:0' FROM n";
+         NULL, 0, NULL, NULL, NULL, 'uid:0', NULL FROM n";
     sqlx::raw_sql(many).execute(&mut other).await.unwrap();
     let clock = SystemClock::new();
     let start = clock.monotonic();

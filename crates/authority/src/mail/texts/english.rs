@@ -130,6 +130,47 @@ impl Texts for English {
         }
     }
 
+    fn passkey_copied(&self, name: &str, key: &str, seen: &Seen<'_>) -> Body {
+        let key = match chosen(key) {
+            none if none.is_empty() => "one of your passkeys".to_owned(),
+            given => format!("your passkey “{given}”"),
+        };
+        Body {
+            subject: format!("A passkey of yours was refused at {name}"),
+            blocks: vec![
+                text(format!(
+                    "Somebody tried to sign in with {key}, and was refused: its counter has gone backwards. So there \
+                     may be a copy of it, and somebody else may have the copy."
+                )),
+                facts(seen),
+                text("Sign in in another way, remove this passkey and add a new one. If you have only put your device \
+                      back from a backup, do the same."
+                    .to_owned()),
+                not_you(name),
+            ],
+        }
+    }
+
+    fn own_key_made(&self, name: &str, (key, scopes): (&str, &[String]), seen: &Seen<'_>) -> Body {
+        let key = match chosen(key) {
+            none if none.is_empty() => "An API key of your account was made".to_owned(),
+            given => format!("An API key of your account, “{given}”, was made"),
+        };
+        Body {
+            subject: format!("A new API key of your account at {name}"),
+            blocks: vec![
+                text(format!("{key}. Whoever has it may use: {}.", scopes.join(", "))),
+                facts(seen),
+                text("If this was you, all is well.".to_owned()),
+                text(format!(
+                    "If it was not you, sign in now, end the key on the page of your account, end all other sessions \
+                     and change your sign-in methods; if you cannot, tell an administrator of {name}. Type the \
+                     address yourself rather than following a link in a message."
+                )),
+            ],
+        }
+    }
+
     fn foot(&self, name: &str, url: &str) -> String {
         format!("{name} sent this because it concerns your account at {url}.")
     }

@@ -60,14 +60,14 @@ impl OAuth {
         self.parts.store.replace_authenticator(row.clone(), used, None).await?;
         let owned = self.parts.store.authenticators(user.id.clone()).await?;
         let guard = self.password_guard(Some(&user), owned, back.browser.as_ref());
-        let browser = self.password_accepted(&user, guard, origin).await?;
+        self.forgive(guard).await?;
         let level = provider.level(claims);
         let proof = Proof {
             upstream: level.map(|it| it.as_str().to_owned()),
             ..Proof::new(FactorKind::Federated, Some(row.id), proved_at(claims, away, now))
         };
         let begun = self.begin_session(&user, proof, back.session.as_ref(), origin).await?;
-        Ok(Ok(SignedIn { browser, ..begun }))
+        self.came_in(begun, &user, back.browser.as_ref(), origin).await.map(Ok)
     }
 
     /// The account that is made at the first sign-in, where the file allows it.
@@ -162,6 +162,7 @@ impl OAuth {
             created_at: now,
             last_used_at: Some(now),
             failures: 0,
+            failed: None,
         })
     }
 

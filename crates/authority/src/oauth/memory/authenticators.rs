@@ -121,7 +121,8 @@ impl AuthenticatorStore for Memory {
         let removed = (had - state.authenticators.len()) as u64;
         state.sessions.retain(|_, session| session.user != before.id);
         state.revoke(revoke);
-        state.users.insert(before.id, after);
+        state.users.insert(before.id, after.clone());
+        state.follow(&after, true, &event);
         done(Some((state.note(event), removed)))
     }
 

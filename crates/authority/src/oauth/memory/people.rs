@@ -120,11 +120,13 @@ impl PeopleStore for Memory {
         if state.users.values().any(|it| it.id != after.id && it.email == after.email) {
             return conflict();
         }
+        let ended = revoke.is_some() && before.roles == after.roles;
         if let Some(revocation) = revoke {
             state.revoke(revocation);
             state.sessions.retain(|_, session| session.user != before.id);
         }
-        state.users.insert(before.id, after);
+        state.users.insert(before.id, after.clone());
+        state.follow(&after, ended, &event);
         done(Some(state.note(event)))
     }
 

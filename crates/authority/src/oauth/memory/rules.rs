@@ -144,6 +144,7 @@ impl AuthorityStore for Memory {
     fn put_group(&self, group: GroupRecord, event: Event) -> Answer<'_, i64> {
         let mut state = self.state();
         state.groups.insert(group.name.clone(), group);
+        state.follow_all(&event);
         done(state.note(event))
     }
 
@@ -151,7 +152,10 @@ impl AuthorityStore for Memory {
         let mut state = self.state();
         match state.groups.remove(&name) {
             None => done(None),
-            Some(_) => done(Some(state.note(event))),
+            Some(_) => {
+                state.follow_all(&event);
+                done(Some(state.note(event)))
+            }
         }
     }
 

@@ -217,6 +217,36 @@ async fn a_copy_is_refused_recorded_and_counted() {
 }
 
 #[tokio::test]
+async fn a_copy_is_told_to_its_person_once_a_passkey_and_day() {
+    let world = world().await;
+    let (mut soft, _) = with_passkey(&world).await;
+    discover(&world, &mut soft).await.unwrap();
+    discover(&world, &mut soft).await.unwrap();
+    let told = || {
+        let state = world.store.state();
+        let letters = state.posted.iter().filter(|it| it.kind() == "passkey_copied");
+        letters.map(|it| it.text().expose().clone()).collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        soft.counter = 1;
+        discover(&world, &mut soft).await.unwrap_err();
+    }
+    let letters = told();
+    assert_eq!(letters.len(), 1, "once a day: {letters:?}");
+    assert!(letters[0].contains("your passkey “My laptop”"), "{}", letters[0]);
+    world.after(24 * 60 * 60);
+    soft.counter = 1;
+    discover(&world, &mut soft).await.unwrap_err();
+    assert_eq!(told().len(), 2, "another day");
+    // What anybody can send who knows the credential's id sends no letters.
+    let mut stranger = self::soft(&world);
+    (stranger.id, stranger.user) = (soft.id.clone(), soft.user.clone());
+    world.after(24 * 60 * 60);
+    discover(&world, &mut stranger).await.unwrap_err();
+    assert_eq!(told().len(), 2);
+}
+
+#[tokio::test]
 async fn whoever_is_not_known_learns_nothing() {
     let world = world().await;
     let (mut soft, session) = with_passkey(&world).await;

@@ -4,8 +4,8 @@ use crate::factors::totp::{self, TotpSecret};
 use crate::oauth::fixture::{World, actor, origin, world, world_with};
 use crate::oauth::settings::Settings;
 use crate::oauth::{
-    AddTotp, Changed, CreateUser, MethodRefused, Presented, SessionText, SignIn, SignInRefused,
-    SignedIn,
+    AddTotp, BrowserText, Changed, CreateUser, MethodRefused, Presented, SessionText, SignIn,
+    SignInRefused, SignedIn,
 };
 use crate::people::policy::Missing;
 use crate::people::{FactorKind, Level, Need, Policy};
@@ -78,7 +78,16 @@ pub(crate) async fn prove(
     session: &SessionText,
     shown: Presented,
 ) -> Result<SignedIn, SignInRefused> {
-    world.oauth.prove(session, &shown, &origin()).await.unwrap()
+    prove_in(world, session, shown, None).await
+}
+
+async fn prove_in(
+    world: &World,
+    session: &SessionText,
+    shown: Presented,
+    browser: Option<&BrowserText>,
+) -> Result<SignedIn, SignInRefused> {
+    world.oauth.prove(session, &shown, browser, &origin()).await.unwrap()
 }
 
 #[tokio::test]
@@ -428,8 +437,8 @@ async fn nist_800_63b_s3_2_2_guesses_at_once_are_counted_before_they_are_judged(
             true => (secret("0000-0000-00000"), changed.codes[0].clone()),
         };
         let guess = async |typed: &Secret<String>| match recovery {
-            false => world.oauth.prove_totp(&standing, typed).await.unwrap(),
-            true => world.oauth.prove_recovery(&standing, typed).await.unwrap(),
+            false => world.oauth.prove_totp(&standing, typed, &origin()).await.unwrap(),
+            true => world.oauth.prove_recovery(&standing, typed, &origin()).await.unwrap(),
         };
         assert_eq!(guess(&wrong).await.unwrap_err(), SignInRefused::NoMatch);
         assert_eq!(guess(&right).await.unwrap_err(), SignInRefused::Shut, "{recovery}");
@@ -456,8 +465,47 @@ async fn the_code_of_another_app_counts_as_no_guess() {
         world.after(60);
         let standing = world.oauth.standing(Some(&session.text)).await.unwrap().unwrap();
         let code = app.code(&world);
-        assert!(world.oauth.prove_totp(&standing, &code).await.unwrap().is_ok());
+        assert!(world.oauth.prove_totp(&standing, &code, &origin()).await.unwrap().is_ok());
         let state = world.store.state();
         assert!(state.authenticators.values().all(|it| it.failures == 0));
     }
+}
+
+#[tokio::test]
+async fn attack_a_password_alone_makes_no_browser_known_and_pushes_none_out() {
+    use crate::oauth::ports::AuthenticatorStore as _;
+    use crate::people::records::DEVICES_MOST;
+    let world = world().await;
+    let id = account(&world).await;
+    let home = sign_in(&world, PASSWORD, None).await.unwrap();
+    assert!(home.browser.is_some(), "nothing else is asked for yet");
+    let (app, _) = enrol(&world, &home.text).await;
+    let known = async || {
+        let rows = world.store.authenticators(id.clone()).await.unwrap();
+        rows.into_iter().filter(|it| it.kind() == FactorKind::Device).map(|it| it.id).collect()
+    };
+    let before: Vec<String> = known().await;
+    assert_eq!(before.len(), 1);
+    let posted = world.store.state().posted.len();
+    for _ in 0..=DEVICES_MOST {
+        world.after(3700);
+        let half = sign_in(&world, PASSWORD, None).await.unwrap();
+        assert!(half.browser.is_none(), "half a sign-in");
+        let wrong = prove(&world, &half.text, Presented::Totp(secret("123456")));
+        assert!(wrong.await.is_err());
+    }
+    assert_eq!(known().await, before);
+    assert_eq!(world.store.state().posted.len(), posted);
+    // With the second step it is known, and one that is known already gets no other text.
+    world.after(3700);
+    let half = sign_in(&world, PASSWORD, None).await.unwrap();
+    let whole = prove(&world, &half.text, Presented::Totp(app.code(&world))).await.unwrap();
+    assert!(whole.browser.is_some());
+    assert_eq!(known().await.len(), 2);
+    world.after(3700);
+    let half = sign_in(&world, PASSWORD, Some(&whole)).await.unwrap();
+    let shown = Presented::Totp(app.code(&world));
+    let again = prove_in(&world, &half.text, shown, whole.browser.as_ref()).await.unwrap();
+    assert!(again.browser.is_none(), "it is known already");
+    assert_eq!(known().await.len(), 2);
 }

@@ -262,6 +262,7 @@ impl OAuth {
                 created_at: now,
                 last_used_at: None,
                 failures: 0,
+                failed: None,
             })
         });
         each.collect()

@@ -31,6 +31,7 @@ fn owned(kinds: &[FactorKind]) -> Vec<AuthenticatorRecord> {
         created_at: NOW,
         last_used_at: None,
         failures: 0,
+        failed: None,
     };
     kinds.iter().map(one).collect()
 }

@@ -190,7 +190,7 @@ pub enum UserCommand {
         #[arg(long)]
         break_glass: bool,
     },
-    /// Sign a person out everywhere; sessions and tokens end
+    /// Sign a person out everywhere; sessions, tokens and the person's own keys end
     EndSessions {
         /// The account's id
         id: String,

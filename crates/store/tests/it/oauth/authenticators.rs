@@ -81,6 +81,7 @@ fn codes_of(user: &str) -> AuthenticatorRecord {
         created_at: START,
         last_used_at: None,
         failures: 0,
+        failed: None,
     }
 }
 

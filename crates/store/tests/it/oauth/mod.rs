@@ -10,6 +10,7 @@ mod letters;
 mod measure;
 mod model;
 mod own_addresses;
+mod own_keys;
 pub(crate) mod people;
 mod refresh;
 mod rules;

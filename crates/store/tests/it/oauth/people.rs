@@ -96,7 +96,7 @@ async fn those_of_the_file_are_listed_apart(rig: Rig) {
     assert_eq!(store.declared_users(page("", 10)).await.unwrap(), declared[1..]);
 }
 
-fn session(user: &str) -> SessionRecord {
+pub(super) fn session(user: &str) -> SessionRecord {
     SessionRecord {
         id: id(),
         user: user.to_owned(),
@@ -113,13 +113,13 @@ fn session(user: &str) -> SessionRecord {
     }
 }
 
-async fn made(store: &Store, email: &str) -> UserRecord {
+pub(super) async fn made(store: &Store, email: &str) -> UserRecord {
     let user = user(email);
     store.create_user(user.clone(), event(codes::USER_CREATED, 0)).await.unwrap();
     user
 }
 
-async fn begun(store: &Store, user: &str) -> (Mac, SessionRecord) {
+pub(super) async fn begun(store: &Store, user: &str) -> (Mac, SessionRecord) {
     let (mac, session) = (mac(), session(user));
     store.create_session(mac, session.clone(), event(codes::USER_CREATED, 0)).await.unwrap();
     (mac, session)

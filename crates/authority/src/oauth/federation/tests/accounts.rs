@@ -231,6 +231,7 @@ async fn a_second_factor_of_ours_is_asked_for_unless_the_providers_is_believed()
         created_at: stage.now(),
         last_used_at: None,
         failures: 0,
+        failed: None,
     };
     stage.store.state().authenticators.insert(totp.id.clone(), totp);
     let complete = async |acr: &str| {
