@@ -255,9 +255,8 @@ impl OAuth {
         let now = self.parts.clock.now();
         let (user, session) = (&standing.current.user, &standing.current.session);
         let latest = now.plus(list.longest.min(SELF_SERVICE_LONGEST));
-        // A session that lies unused is over, and what was let in with it; whoever uses it moves the end on.
-        let unused =
-            session.used_at.unwrap_or(session.created_at).plus(self.settings().session_idle);
+        // WHY `session_idle` does not count: eight hours were asked for, by somebody who then works elsewhere. What ends the
+        // session ends the entry; that it lies unused only means that whoever comes back signs in again.
         Ok(IpEntry {
             id: IpId::random()?,
             list: list.list.clone(),
@@ -265,7 +264,7 @@ impl OAuth {
             // address that it uses for a day (RFC 8981 §3.8). Who gets another one lets that in.
             net: IpNet::from(address),
             created_at: now,
-            expires_at: latest.min(unused),
+            expires_at: latest,
             note: None,
             created_by: user.id.clone(),
             owner: Some(IpOwner {

@@ -219,7 +219,10 @@ async fn attack_an_address_of_many_is_let_in_only_where_the_file_says_so() {
 async fn an_entry_holds_no_longer_than_its_session() {
     let (world, _, app, session) = stage().await;
     let end = session.session.expires_at;
-    world.after(6 * 3600);
+    for _used in 0..8 {
+        world.after(45 * 60);
+        assert!(world.oauth.standing(Some(&session.text)).await.unwrap().is_some());
+    }
     let fresh = prove(&world, &session.text, Presented::Totp(app.code(&world))).await.unwrap();
     assert_eq!(fresh.session.expires_at, end, "a step more makes the session no longer");
     let entry = allow(&world, &fresh, "office", "198.51.100.7").await.unwrap();
@@ -240,15 +243,15 @@ async fn attack_nobody_lets_in_more_than_a_few() {
 }
 
 #[tokio::test]
-async fn an_entry_ends_with_a_session_that_lies_unused() {
+async fn an_entry_outlives_an_hour_away_from_the_pages() {
     let mut settings = Settings::new("https://login.example");
     settings.self_service = vec![service("office", &["ops"], false)];
     let (world, _, _, session) = stage_with(settings).await;
     let entry = allow(&world, &session, "office", "198.51.100.7").await.unwrap();
-    assert_eq!(entry.expires_at, world.now().plus(Duration::from_secs(3600)));
-    assert_eq!(entry.owner.unwrap().latest, world.now().plus(SELF_SERVICE));
-    // Counted from when it was last used, and not from the click.
-    world.after(240);
-    let entry = allow(&world, &session, "office", "198.51.100.8").await.unwrap();
-    assert_eq!(entry.expires_at, world.now().plus(Duration::from_secs(3600 - 240)));
+    let end = world.now().plus(SELF_SERVICE);
+    assert_eq!((entry.expires_at, entry.owner.unwrap().latest), (end, end));
+    world.after(7 * 3600);
+    // Nothing can be done on the session any more, and an end of all sessions still ends the entry.
+    assert!(world.oauth.current(Some(&session.text)).await.unwrap().is_none());
+    assert!(allow(&world, &session, "office", "198.51.100.8").await.is_err());
 }
