@@ -15,6 +15,9 @@ use std::time::Duration;
 const COMMAND: Duration = Duration::from_secs(120);
 /// How long `chromedriver` may take until it listens.
 const START: Duration = Duration::from_secs(30);
+/// How often it is looked where the focus is, and how far apart: a second in all.
+const FOCUS_LOOKS: usize = 50;
+const FOCUS_AGAIN: Duration = Duration::from_millis(20);
 /// Characters of a command that a failing test shows.
 const SHOWN: usize = 500;
 /// The member under which WebDriver names an element (W3C WebDriver §12.1).
@@ -230,6 +233,18 @@ impl WebDriver {
 
     /// What has the focus, as `TAG#ID` or `TAG[name=value]`; where nothing has, that is `body`.
     pub fn focus(&self) -> String {
+        // A page that has just come gives the focus away with its first frame, which may be late on a busy machine.
+        for _ in 0..FOCUS_LOOKS {
+            let found = self.focused();
+            if found != "body" {
+                return found;
+            }
+            wait::pause(FOCUS_AGAIN);
+        }
+        "body".to_owned()
+    }
+
+    fn focused(&self) -> String {
         text(&self.run(
             "const it = document.activeElement, tag = it.tagName.toLowerCase(); \
              if (it.id) return tag + '#' + it.id; \

@@ -206,10 +206,14 @@ pub fn authenticate<A>(
             Outcome::Need(lookup) => return Ok(Err(lookup)),
         }
     }
-    let bare = found.proof.is_none() && !found.credentials.is_empty();
-    if bare && ctx.route.dpop != Possession::Optional {
-        let credential = found.credentials.first();
-        return Err(Denial::new(code::DPOP_REQUIRED, Phase::Authenticate).of(credential));
+    if ctx.route.dpop != Possession::Optional && !found.credentials.is_empty() {
+        let first = found.credentials.first().cloned();
+        // INVARIANT: what is bound came with its proof, or it was refused above; nothing passes beside it.
+        found.credentials.retain(|it| it.key.is_some());
+        if found.credentials.is_empty() {
+            let refusal = Denial::new(code::DPOP_REQUIRED, Phase::Authenticate);
+            return Err(refusal.of(first.as_ref()));
+        }
     }
     Ok(Ok(found))
 }

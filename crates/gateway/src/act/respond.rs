@@ -137,6 +137,9 @@ pub(super) fn headers(job: &Job<'_>, head: &ResponseHead, out: &mut HeadOut<'_>)
         out.field(field);
     }
     for (name, value) in &rules.set {
+        if job.forward.cookie.is_some() && caches(name.as_bytes()) {
+            continue;
+        }
         out.put(name.as_bytes(), value.as_bytes());
     }
     if let Some(cors) = &act.cors {
@@ -170,8 +173,10 @@ pub(crate) fn session(job: &Job<'_>, out: &mut HeadOut<'_>) {
 
 /// Whether a header says how an answer may be kept.
 fn caches(name: &[u8]) -> bool {
-    [&b"cache-control"[..], b"expires", b"pragma", b"cdn-cache-control", b"surrogate-control"]
-        .contains(&name)
+    let whole =
+        [&b"expires"[..], b"pragma", b"surrogate-control", b"x-accel-expires", b"edge-control"];
+    // RFC 9213 §3.1: caches have fields of their own names, such as `CDN-Cache-Control`.
+    name.ends_with(b"cache-control") || whole.contains(&name)
 }
 
 fn is_event_stream(value: &[u8]) -> bool {

@@ -157,8 +157,9 @@ pub(crate) async fn renew(
     // meanwhile is never older than the word that it ends.
     let asked_at = gate.clock.now();
     let renewal = kept.renewal.0.clone();
-    match gate.sign_ins.renew(SignInKept { renewal, from }).await {
-        Ok(facts) => {
+    // Who joins another's question gets that one's time: what it read may be older.
+    match gate.sign_ins.renew(SignInKept { renewal, from, asked_at }).await {
+        Ok((facts, asked_at)) => {
             let groups = gate.snapshots.load().policy.sessions.groups.clone();
             let fresh =
                 session_of(facts, (kept.began_at, asked_at), gate.sign_ins.place(), &groups);

@@ -45,6 +45,8 @@ pub struct SignInKept {
     pub renewal: Secret<String>,
     /// Where it came from.
     pub from: SignInOrigin,
+    /// When it is asked.
+    pub asked_at: UnixMs,
 }
 
 /// What the authority says of somebody who signed in.
@@ -89,7 +91,8 @@ pub trait SignIns: Send + Sync + std::fmt::Debug {
     fn redeem(&self, code: SignInCode) -> BoxFuture<'_, Result<SignInFacts, SignInError>>;
 
     /// What is true of a session now. What comes back may be handed to several who ask about the same session at once.
-    fn renew(&self, kept: SignInKept) -> BoxFuture<'_, Result<SignInFacts, SignInError>>;
+    /// The time is that of before the question that was asked in the end.
+    fn renew(&self, kept: SignInKept) -> BoxFuture<'_, Result<(SignInFacts, UnixMs), SignInError>>;
 
     /// Signs the person out: ends the grant, and the login session that it rests on.
     fn end(&self, kept: SignInKept) -> BoxFuture<'_, Result<(), SignInError>>;

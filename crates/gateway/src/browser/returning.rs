@@ -185,7 +185,11 @@ pub(super) async fn sign_out(request: &Request<'_>, site: &Site, draft: &mut Dra
 async fn end(request: &Request<'_>, draft: &Draft, session: &Session) -> Result<(), Denial> {
     let gate = &request.connection.shard.gate;
     let from = origin(request.head, draft, request.ip);
-    let asking = gate.sign_ins.end(SignInKept { renewal: session.renewal.0.clone(), from });
+    let asking = gate.sign_ins.end(SignInKept {
+        renewal: session.renewal.0.clone(),
+        from,
+        asked_at: gate.clock.now(),
+    });
     let late = |_| Err(SignInError::Unavailable(format!("no answer within {PATIENCE:?}")));
     match tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(late) {
         // What the authority does not know any more is over.

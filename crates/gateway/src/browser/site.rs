@@ -48,6 +48,10 @@ impl Site {
             return Whereabouts::Nowhere;
         }
         let at = |host: &str| {
+            // WHY again: a listener that has no name of its own is called `localhost` and may be reached by others.
+            if !public.https && !is_own(host) {
+                return Whereabouts::Nowhere;
+            }
             let origin = public.url(Some(host), "");
             Whereabouts::Here(Self { host: host.into(), origin, secure: public.https })
         };

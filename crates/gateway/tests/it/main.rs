@@ -20,7 +20,7 @@ use access::snapshot::Snapshot;
 use access::table::{RouteMatch, RouteTable};
 use access::verified::Fingerprints;
 use audit::{Ledger, LedgerOptions, Reader};
-use base::{BoxFuture, Clock, NodeId, Secret, SystemClock};
+use base::{BoxFuture, Clock, NodeId, Secret, SystemClock, UnixMs};
 use gateway::{
     Act, Gate, GateParts, HeaderRules, HostHeader, ListenerSettings, LookupError, Lookups, Metrics,
     Proxies, ProxyHeader, PublicOrigin, ServerSettings, SignInCode, SignInError, SignInFacts,
@@ -82,7 +82,10 @@ impl SignIns for Nobody {
         no()
     }
 
-    fn renew(&self, _kept: SignInKept) -> BoxFuture<'_, Result<SignInFacts, SignInError>> {
+    fn renew(
+        &self,
+        _kept: SignInKept,
+    ) -> BoxFuture<'_, Result<(SignInFacts, UnixMs), SignInError>> {
         no()
     }
 

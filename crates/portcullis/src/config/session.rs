@@ -13,6 +13,7 @@ use super::rule::Rule;
 use super::sign_in::read_groups;
 use access::policy::Possession;
 use access::schemes::session::FRESH;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long a session may lie unused unless said otherwise.
@@ -85,6 +86,12 @@ impl Listener {
     pub fn keeps_sessions(&self) -> bool {
         self.public_url.is_https() || self.public_url.is_loopback()
     }
+
+    /// The same for a host that a route names, whatever the listener calls itself.
+    pub fn keeps_sessions_of(&self, host: &str) -> bool {
+        let own = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        self.public_url.is_https() || (own && self.public_url.is_loopback())
+    }
 }
 
 /// Looks whether browsers can have sessions where routes take them.
@@ -109,7 +116,10 @@ pub(super) fn lint(reader: &mut Reader<'_>, config: &Config, (route, at): (&Rout
         let hint = "a session is for one host: write a route for each";
         reader.hinted(ProblemCode::Conflict, at, message, hint);
     }
-    if !config.listeners.iter().any(Listener::keeps_sessions) {
+    let host = route.host.as_ref().and_then(|it| it.exact());
+    let kept =
+        |it: &Listener| host.map_or_else(|| it.keeps_sessions(), |host| it.keeps_sessions_of(host));
+    if !config.listeners.iter().any(kept) {
         let message = "no listener is reached over TLS, so no browser could keep a session";
         let hint = "add tls = { cert = \"…\", key = \"…\" } to a listener, or the `public_url` (https) \
                     of the proxy in front";

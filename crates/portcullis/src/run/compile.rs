@@ -181,7 +181,8 @@ pub(super) fn callbacks(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     for it in config.listeners.iter().filter(|it| it.keeps_sessions()) {
         let public = listener(it).public;
-        found.extend(sessions.hosts.iter().map(|host| public.callback(Some(host))));
+        let kept = sessions.hosts.iter().filter(|host| it.keeps_sessions_of(host));
+        found.extend(kept.map(|host| public.callback(Some(host))));
         found.extend(sessions.anywhere.then(|| public.callback(None)));
     }
     found.sort_unstable();

@@ -4,7 +4,7 @@
 //! code is never half redeemed. INVARIANT: so many questions are under way at once and no more.
 
 use authority::oauth::{GATE_CLIENT, GateCode, GateSession, OAuth, Origin};
-use base::{BoxFuture, Secret};
+use base::{BoxFuture, UnixMs};
 use gateway::{
     SignInCode, SignInError, SignInFacts, SignInKept, SignInOrigin, SignInPlace, SignIns,
 };
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 const ASKING: usize = 64;
 
 /// What the authority answered to one renewal, for all who wait for it.
-type Renewing = OnceCell<Result<SignInFacts, SignInError>>;
+type Renewing = OnceCell<Result<(SignInFacts, UnixMs), SignInError>>;
 
 /// Renewals under way, by what is renewed: the requests of one page are one question. At most [`ASKING`].
 type Book = Arc<Mutex<HashMap<String, Arc<Renewing>>>>;
@@ -123,11 +123,11 @@ fn facts(it: GateSession) -> SignInFacts {
 async fn renewed(
     oauth: Arc<OAuth>,
     (cell, book): (Arc<Renewing>, Book),
-    (renewal, from): (Secret<String>, SignInOrigin),
-) -> Result<SignInFacts, SignInError> {
+    SignInKept { renewal, from, asked_at }: SignInKept,
+) -> Result<(SignInFacts, UnixMs), SignInError> {
     let asking = || async {
         let answer = oauth.gate_renew(&renewal, &origin(from)).await;
-        answer.map(facts).map_err(|error| refused(&error))
+        answer.map(|it| (facts(it), asked_at)).map_err(|error| refused(&error))
     };
     let answer = cell.get_or_init(asking).await.clone();
     // Who comes now asks anew.
@@ -153,8 +153,8 @@ impl SignIns for Own {
         })
     }
 
-    fn renew(&self, kept: SignInKept) -> BoxFuture<'_, Result<SignInFacts, SignInError>> {
-        let SignInKept { renewal, from } = kept;
+    fn renew(&self, kept: SignInKept) -> BoxFuture<'_, Result<(SignInFacts, UnixMs), SignInError>> {
+        let renewal = &kept.renewal;
         let mut book = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let (cell, room) = match book.get(renewal.expose()) {
             // Who joins a question takes no room.
@@ -169,7 +169,7 @@ impl SignIns for Own {
             },
         };
         drop(book);
-        let question = renewed(self.oauth.clone(), (cell, self.renewing.clone()), (renewal, from));
+        let question = renewed(self.oauth.clone(), (cell, self.renewing.clone()), kept);
         joined(self.runtime.spawn(async move {
             let answer = question.await;
             drop(room);

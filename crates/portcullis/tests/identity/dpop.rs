@@ -305,6 +305,18 @@ fn a_route_may_insist_on_possession() {
     let by_header = stage.gate.get("/read/x", &[("x-api-key", &key)]);
     assert_eq!(said(&by_header), refused(401, "dpop.required"));
     assert_eq!(said(&stage.gate.get("/read/x", &[])), refused(401, "credential.missing"));
+    // A stolen key rides on nobody's proof.
+    let mut weak = stage.issuer.claims(AUDIENCE, "other");
+    weak["cnf"] = json!({"jkt": stage.holder.thumbprint()});
+    let weak = stage.issuer.sign(&weak);
+    for beside in [None, Some(("x-api-key", key.as_str()))] {
+        let proof = stage.holder.proof("GET", &url, Some(&weak));
+        let authorization = format!("DPoP {weak}");
+        let mut headers = vec![("authorization", authorization.as_str()), ("dpop", &proof)];
+        headers.extend(beside);
+        let said = said(&stage.gate.get("/read/x", &headers));
+        assert_eq!(said, refused(403, "scope.missing"), "{beside:?}");
+    }
     let passing = stage.call("/read/x", &bound, &[&stage.holder.proof("GET", &url, Some(&bound))]);
     assert_eq!((said(&passing), passing.header("dpop-nonce")), (passed(), None));
     // RFC 9728 §2

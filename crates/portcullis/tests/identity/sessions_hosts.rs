@@ -12,7 +12,8 @@ struct It {
     up: Upstream,
     authority: Authority,
     folder: tempfile::TempDir,
-    plain: u16,
+    /// Listeners without TLS: one that names a host, and one that names nothing.
+    plain: [u16; 2],
 }
 
 fn start() -> It {
@@ -25,10 +26,12 @@ fn start() -> It {
         file("server.pem"),
         file("server.key")
     );
-    let plain = testkit::free_port();
+    let plain = [testkit::free_port(), testkit::free_port()];
     let rest = format!(
-        "[[listener]]\nname = \"plain\"\nbind = \"127.0.0.1:{plain}\"\n\
-         public_url = \"http://one.example\"\n"
+        "[[listener]]\nname = \"plain\"\nbind = \"127.0.0.1:{}\"\n\
+         public_url = \"http://one.example\"\n\
+         [[listener]]\nname = \"bare\"\nbind = \"127.0.0.1:{}\"\n",
+        plain[0], plain[1]
     ) + &upstream(&up)
         + &route("one", "/x/{**}", "host = \"one.example\"\naccess = { session = {} }")
         + &route("two", "/x/{**}", "host = \"two.example\"\naccess = { session = {} }");
@@ -128,14 +131,16 @@ fn over_plain_http_to_elsewhere_nobody_has_a_session() {
     let it = start();
     let mut ada = Person::new(&it.gate, "Ada");
     let (one, _) = it.sign_in("one.example", &mut ada);
-    let ask = |headers: &str| {
-        let mut client = RawClient::connect(&format!("127.0.0.1:{}", it.plain));
+    let ask = |port: u16, headers: &str| {
+        let mut client = RawClient::connect(&format!("127.0.0.1:{port}"));
         client.exchange(format!("GET /x/y HTTP/1.1\r\nHost: one.example\r\n{headers}\r\n"))
     };
-    for cookie in [format!("{COOKIE}={one}"), format!("portcullis-session={one}")] {
-        let told = ask(&format!("Cookie: {cookie}\r\nSec-Fetch-Mode: navigate\r\n"));
-        assert_eq!(said(&told), refused(401, "credential.missing"));
-        assert_eq!((told.header("location"), told.header("set-cookie")), (None, None));
+    for port in it.plain {
+        for cookie in [format!("{COOKIE}={one}"), format!("portcullis-session={one}")] {
+            let told = ask(port, &format!("Cookie: {cookie}\r\nSec-Fetch-Mode: navigate\r\n"));
+            assert_eq!(said(&told), refused(401, "credential.missing"), "{port}");
+            assert_eq!((told.header("location"), told.header("set-cookie")), (None, None));
+        }
     }
     assert_eq!(it.up.count(), 0);
 }
