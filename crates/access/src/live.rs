@@ -200,6 +200,10 @@ pub fn still_good(credential: &Credential, now: Standing<'_>) -> Result<(), Code
         if key.expires_at.is_some_and(|end| now >= end) {
             return Err(code::KEY_EXPIRED);
         }
+        // A stream that began with more than the key may do now.
+        if !key.scopes.contains_all(&credential.scopes) {
+            return Err(code::KEY_REVOKED);
+        }
     } else if credential.expires_at.is_some_and(|end| now >= end.plus(base::limits::CLOCK_SKEW)) {
         return Err(code::TOKEN_EXPIRED);
     }
@@ -210,5 +214,50 @@ pub fn still_good(credential: &Credential, now: Standing<'_>) -> Result<(), Code
         Some(_) if credential.scheme == Scheme::ApiKey => Err(code::KEY_REVOKED),
         Some(_) => Err(code::TOKEN_REVOKED),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_a_stream_keeps_no_scope_that_its_key_has_lost() {
+        let id: KeyId = *b"abcdefghijkl";
+        let stored = |scopes: &str| StoredKey {
+            mac: [0; 32],
+            scopes: ScopeSet::parse(scopes).unwrap(),
+            routes: None,
+            expires_at: None,
+            revoked: false,
+        };
+        let credential = Credential {
+            scheme: Scheme::ApiKey,
+            issuer: None,
+            subject: "abcdefghijkl".into(),
+            client_id: None,
+            id: "abcdefghijkl".into(),
+            id_is_jti: false,
+            scopes: ScopeSet::parse("orders:read orders:write").unwrap(),
+            audiences: Vec::new(),
+            claims: serde_json::Map::new(),
+            issued_at: None,
+            not_before: None,
+            expires_at: None,
+            acr: None,
+            authenticated_at: None,
+            routes: Vec::new(),
+            grant: None,
+            lineage: Vec::new(),
+            key: None,
+        };
+        let (blocks, revoked) = (Blocks::default(), Revocations::default());
+        let judged = |scopes: &str| {
+            let keys: Keys = [(id, stored(scopes))].into_iter().collect();
+            let now = Standing { keys: &keys, blocks: &blocks, revoked: &revoked, now: UnixMs(0) };
+            still_good(&credential, now)
+        };
+        assert_eq!(judged("orders:read orders:write more"), Ok(()));
+        assert_eq!(judged("orders:read"), Err(code::KEY_REVOKED));
     }
 }

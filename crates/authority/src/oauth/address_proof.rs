@@ -233,11 +233,17 @@ impl OAuth {
         self.people.throttle.forgive(&[], &[key]);
         let Current { session: of, user } = &current;
         let changed = address != user.email;
+        // Asked again: a directory or the file may have taken the account over since the letter was sent.
+        if changed && !user.email_is_own() {
+            return Ok(Err(ProofRefused::Directory));
+        }
         let now = self.parts.clock.now();
         let after = UserRecord {
             email: address.clone(),
             email_verified: true,
             updated_at: now,
+            // What was mailed to the old one opens nothing for whoever reads that.
+            setup: user.setup.clone().filter(|_| !changed),
             ..user.clone()
         };
         let others = self.sessions_of(&user.id).await?;

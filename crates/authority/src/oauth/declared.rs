@@ -93,7 +93,10 @@ impl DeclaredPerson {
         user.name.clone_from(&self.name);
         user.roles.clone_from(&self.groups);
         match self.disabled {
-            true => drop(user.disabled_at.get_or_insert(now)),
+            true => {
+                user.disabled_at.get_or_insert(now);
+                user.directory.closed_at = None;
+            }
             false => user.disabled_at = None,
         }
         let hash = self.password_hash.as_ref();
@@ -142,6 +145,7 @@ impl OAuth {
         let close = |user: &mut UserRecord| {
             user.declared = None;
             user.disabled_at.get_or_insert(now);
+            user.directory.closed_at = None;
             true
         };
         self.by_file(actor, id, "closed: no longer in the file", close).await

@@ -158,6 +158,8 @@ impl OAuth {
         let now = self.parts.clock.now();
         let change = |user: &mut UserRecord| {
             user.disabled_at.get_or_insert(now);
+            // INVARIANT: what an administrator has closed, a directory does not open.
+            user.directory.closed_at = None;
             Ok(())
         };
         self.change_user(actor, id, "disabled", change).await

@@ -80,12 +80,15 @@ async fn another_address_is_the_accounts_once_it_is_proved() {
     world.after(30);
     let half = sign_in(&world, PASSWORD, None).await.unwrap();
     let other = prove(&world, &half.text, Presented::Totp(app.code(&world))).await.unwrap();
+    let link = Some(("00".to_owned(), world.now().plus(Duration::from_secs(3600))));
+    world.store.state().users.get_mut(&id).unwrap().setup = link;
     ask(&world, &session, NEW).await.unwrap();
     assert_eq!(user(&world, &id).email, ANN);
     let done = type_in(&world, &session, &code(&world, NEW)).await.unwrap();
     assert_eq!(done, Proved { address: NEW.to_owned(), changed: true });
     let now = user(&world, &id);
     assert_eq!((now.email.as_str(), now.email_verified), (NEW, true));
+    assert_eq!(now.setup, None, "a link that went to the old address");
     // The old address is told, and nothing else is sent there; who else was signed in is not any more.
     let state = world.store.state().posted.clone();
     let told = state.last().unwrap();
@@ -267,7 +270,12 @@ async fn what_a_directory_keeps_is_changed_there() {
     let (world, id, _, session) = stage().await;
     let change =
         |change: fn(&mut UserRecord)| change(world.store.state().users.get_mut(&id).unwrap());
+    ask(&world, &session, NEW).await.unwrap();
     change(|user| user.declared = Some(crate::oauth::records::InFile::default()));
+    // Taken over since the letter was sent.
+    let late = code(&world, NEW);
+    let late = world.oauth.prove_address(Some(&session.text), &late, &origin()).await.unwrap();
+    assert_eq!(late.unwrap_err(), ProofRefused::Directory);
     assert_eq!(ask(&world, &session, NEW).await.unwrap_err(), ProofRefused::Directory);
     change(|user| {
         user.declared = None;

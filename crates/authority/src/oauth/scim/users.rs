@@ -103,6 +103,8 @@ impl Wanted {
             user.email.clone_from(&self.email);
             // Nobody has shown that the new one is theirs.
             user.email_verified = false;
+            // What was mailed to the old one opens nothing for whoever reads that.
+            user.setup = None;
         }
         user.name.clone_from(&self.name);
         user.directory.external_id.clone_from(&self.external_id);

@@ -116,6 +116,7 @@ impl Line {
         }
         if self.disabled == Some(true) {
             user.disabled_at.get_or_insert(now);
+            user.directory.closed_at = None;
         }
         if let (None, Some(hash)) = (&user.password, &self.password_hash) {
             user.password = Some(hash.expose().clone());

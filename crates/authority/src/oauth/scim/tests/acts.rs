@@ -141,10 +141,25 @@ async fn what_is_not_active_is_closed_with_its_sessions() {
     let on = json!([{ "op": "replace", "path": "active", "value": true }]);
     assert_eq!(change(&world, &bob, on.clone()).await.unwrap()["active"], true);
     assert!(signs_in(&world, "bob@example.com").await);
-    // What an administrator has closed stays closed, whatever happened before.
+    // What an administrator has closed stays closed, whatever happened before: also where the directory was first.
+    let off = json!([{ "op": "replace", "path": "active", "value": false }]);
+    assert_eq!(change(&world, &bob, off).await.unwrap()["active"], false);
     world.oauth.disable_user(&actor(), &bob).await.unwrap();
     assert_eq!(change(&world, &bob, on).await.unwrap_err().status, 403);
     assert!(!signs_in(&world, "bob@example.com").await);
+}
+
+#[tokio::test]
+async fn attack_a_link_that_went_to_another_address_opens_nothing() {
+    let world = world().await;
+    let bob = other(&world, "bobb@example.com", &[]).await;
+    let setup = world.oauth.renew_setup(&actor(), &bob).await.unwrap().setup.unwrap();
+    let mail = json!([{ "op": "replace", "path": "userName", "value": "bob@example.com" }]);
+    change(&world, &bob, mail).await.unwrap();
+    let password = Secret::new("a password of somebody else".to_owned());
+    let ask = crate::oauth::CompleteSetup { setup, email: None, password };
+    assert!(world.oauth.set_password(ask, &origin()).await.is_err());
+    assert!(world.store.state().users[&bob].setup.is_none());
 }
 
 #[tokio::test]
