@@ -32,6 +32,8 @@ pub struct StoredKey {
     pub expires_at: Option<UnixMs>,
     /// Whether it was revoked. Kept, so that its holder is told so.
     pub revoked: bool,
+    /// Whose it is, where a person made it; who blocks the person stops it.
+    pub owner: Option<Arc<str>>,
 }
 
 type Table = HashMap<KeyId, StoredKey, RandomState>;
@@ -154,15 +156,8 @@ impl Blocks {
         if self.by_value.is_empty() {
             return None;
         }
-        let issuer = credential.issuer.as_ref();
-        let hit = |kind, value: &Arc<str>| {
-            self.by_value.get(&(kind, value.clone())).is_some_and(|blocks| {
-                blocks.iter().any(|block| {
-                    block.expires_at.is_none_or(|end| now < end)
-                        && block.issuer.as_ref().is_none_or(|of| Some(of) == issuer)
-                })
-            })
-        };
+        let issuer = credential.issuer.as_deref();
+        let hit = |kind, value: &Arc<str>| self.hits((kind, value), issuer, now);
         if hit(BlockKind::Subject, &credential.subject) {
             return Some(BlockKind::Subject);
         }
@@ -171,6 +166,25 @@ impl Blocks {
             return Some(BlockKind::Client);
         }
         (credential.id_is_jti && hit(BlockKind::Token, &credential.id)).then_some(BlockKind::Token)
+    }
+
+    /// Whether somebody with an account at the built-in authority is blocked now.
+    fn refuse_person(&self, id: &Arc<str>, now: UnixMs) -> bool {
+        !self.by_value.is_empty() && self.hits((BlockKind::Subject, id), Some("self"), now)
+    }
+
+    fn hits(
+        &self,
+        (kind, value): (BlockKind, &Arc<str>),
+        issuer: Option<&str>,
+        now: UnixMs,
+    ) -> bool {
+        self.by_value.get(&(kind, value.clone())).is_some_and(|blocks| {
+            blocks.iter().any(|block| {
+                block.expires_at.is_none_or(|end| now < end)
+                    && block.issuer.as_deref().is_none_or(|of| Some(of) == issuer)
+            })
+        })
     }
 }
 
@@ -199,6 +213,9 @@ pub fn still_good(credential: &Credential, now: Standing<'_>) -> Result<(), Code
         }
         if key.expires_at.is_some_and(|end| now >= end) {
             return Err(code::KEY_EXPIRED);
+        }
+        if key.owner.as_ref().is_some_and(|owner| blocks.refuse_person(owner, now)) {
+            return Err(code::KEY_REVOKED);
         }
         // A stream that began with more than the key may do now.
         if !key.scopes.contains_all(&credential.scopes) {
@@ -230,6 +247,7 @@ mod tests {
             routes: None,
             expires_at: None,
             revoked: false,
+            owner: Some("ada".into()),
         };
         let credential = Credential {
             scheme: Scheme::ApiKey,
@@ -259,5 +277,24 @@ mod tests {
         };
         assert_eq!(judged("orders:read orders:write more"), Ok(()));
         assert_eq!(judged("orders:read"), Err(code::KEY_REVOKED));
+    }
+
+    #[test]
+    fn attack_who_is_blocked_has_no_key_either() {
+        let owner: Arc<str> = "ada".into();
+        let blocked = |issuer: Option<&str>, value: &str| {
+            let block = Block {
+                kind: BlockKind::Subject,
+                value: value.into(),
+                issuer: issuer.map(Into::into),
+                expires_at: Some(UnixMs(10)),
+            };
+            let blocks: Blocks = [block].into_iter().collect();
+            (blocks.refuse_person(&owner, UnixMs(9)), blocks.refuse_person(&owner, UnixMs(10)))
+        };
+        assert_eq!(blocked(None, "ada"), (true, false));
+        assert_eq!(blocked(Some("self"), "ada"), (true, false));
+        assert_eq!(blocked(Some("corp"), "ada"), (false, false), "another issuer's ada");
+        assert_eq!(blocked(None, "bob"), (false, false));
     }
 }

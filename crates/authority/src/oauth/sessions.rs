@@ -316,7 +316,7 @@ impl OAuth {
             }
             // It has ended or changed meanwhile: what was proved in it counts for nobody else.
         };
-        self.still_stands(user, &session, origin).await?;
+        self.still_stands(user, (&session, proof.authenticator.as_deref()), origin).await?;
         Ok(SignedIn { text, session, browser: None })
     }
 
@@ -355,17 +355,25 @@ impl OAuth {
         })
     }
 
-    /// Ends the session again where the password was changed, or the account closed, while its proof was judged. WHY after
+    /// Ends the session again where the password was changed, the account closed, or what was just shown removed, while it was
+    /// judged. WHY after
     /// it is kept: a change before that is seen here, and one after it ends the session itself.
     async fn still_stands(
         &self,
         user: &UserRecord,
-        session: &SessionRecord,
+        (session, shown): (&SessionRecord, Option<&str>),
         origin: &Origin,
     ) -> Result<(), Error> {
         let found = self.parts.store.user(user.id.clone()).await?;
         let same = |it: &UserRecord| it.password == user.password && it.disabled_at.is_none();
-        if found.as_ref().is_some_and(same) {
+        let there = match shown {
+            None => true,
+            Some(id) => {
+                let owned = self.parts.store.authenticators(user.id.clone()).await?;
+                owned.iter().any(|it| it.id == id)
+            }
+        };
+        if there && found.as_ref().is_some_and(same) {
             return Ok(());
         }
         let mut event = self.event(origin, code::LOGOUT)?;

@@ -25,7 +25,7 @@ use axum::extract::{FromRequest, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base::Secret;
-use http::header::{RETRY_AFTER, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use protocol::oauth::Params;
@@ -457,12 +457,8 @@ async fn sign_in(State(issuer): State<Issuer>, visit: Visit) -> Response {
         }
         SignInRefused::Busy => "Many people sign in just now. Try again in a moment.".to_owned(),
     };
-    let mut response = again(&issuer, &visit, Attempt { email, words, passkey: false }).await;
-    if let SignInRefused::TooEarly(wait) = refused {
-        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
-    }
-    response
+    let response = again(&issuer, &visit, Attempt { email, words, passkey: false }).await;
+    second::delayed(response, refused)
 }
 
 pub(super) fn spoken(seconds: u64) -> String {

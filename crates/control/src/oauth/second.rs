@@ -140,10 +140,13 @@ async fn refuse(
 
 /// Says how long to wait, where that is it.
 pub(super) fn delayed(mut response: Response, refused: SignInRefused) -> Response {
-    if let SignInRefused::TooEarly(wait) = refused {
-        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
-    }
+    let (status, wait) = match refused {
+        SignInRefused::TooEarly(wait) => (StatusCode::TOO_MANY_REQUESTS, wait.as_secs().max(1)),
+        SignInRefused::Busy => (StatusCode::SERVICE_UNAVAILABLE, 1),
+        _ => return response,
+    };
+    *response.status_mut() = status;
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
     response
 }
 

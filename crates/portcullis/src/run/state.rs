@@ -88,6 +88,7 @@ fn stored(key: &KeyRecord, scopes: ScopeSet) -> StoredKey {
             .map(|routes| routes.iter().map(|it| it.as_str().into()).collect()),
         expires_at: key.expires_at,
         revoked: key.revoked_at.is_some(),
+        owner: key.owner.as_deref().map(Into::into),
     }
 }
 

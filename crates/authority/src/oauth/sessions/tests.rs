@@ -112,6 +112,17 @@ async fn nist_800_63b_s2_2_3_a_session_that_lies_unused_is_over() {
 }
 
 #[tokio::test]
+async fn attack_what_is_removed_while_it_is_judged_begins_no_session() {
+    let world = stage().await;
+    let ann = sign_in(&world, ANN, PASSWORD, None, "192.0.2.1").await.unwrap();
+    let user = world.oauth.current(Some(&ann.text)).await.unwrap().unwrap().user;
+    let gone = Proof::new(FactorKind::Passkey, Some("removed".to_owned()), world.now());
+    let begun = world.oauth.begin_session(&user, gone, None, &origin()).await;
+    assert!(matches!(begun, Err(Error::Busy(_))), "{begun:?}");
+    assert_eq!(world.oauth.sessions_of(&user.id).await.unwrap().len(), 1, "only the one before");
+}
+
+#[tokio::test]
 async fn unknown_people_and_wrong_passwords_get_the_same_words_and_one_event_each() {
     let world = stage().await;
     for (email, password) in [
