@@ -7,7 +7,6 @@ times; the median is printed. Prints Markdown.
 
 import base64
 import hashlib
-import html
 import http.client
 import json
 import os
@@ -20,21 +19,15 @@ import sys
 import time
 import urllib.parse
 
+from common import CONTROL, PASSWORD, field, start, ticks
+
 BINARY, LOAD, PARTS, FOLDER = sys.argv[1:5]
 SECONDS, ROUNDS = int(sys.argv[5]), int(sys.argv[6])
-GATE, CONTROL, PEER = 7400, 7401, 7410
+PEER = 7410
 CONNECTIONS = 16
 # What waits for the disk: commits are shared by those who wait, so their number decides how many there are a second.
 WAITING = 64
 CLIENTS, GRANTS = 10_000, 100_000
-BASE = f"http://localhost:{CONTROL}"
-PASSWORD = "correct horse battery staple"
-
-
-def ticks(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def resident(pid):
@@ -92,40 +85,6 @@ class Browser:
             name, value = line.split(";")[0].split("=", 1)
             self.cookies[name] = value
         return answer.status, answer.headers.get("Location"), text
-
-
-def field(page, name):
-    return html.unescape(re.search(rf'name="{name}" value="([^"]*)"', page).group(1))
-
-
-def start():
-    with open(f"{FOLDER}/gate.toml", "w") as file:
-        file.write(f"""version = 1
-[server]
-public_url = "{BASE}"
-control = "127.0.0.1:{CONTROL}"
-[[listener]]
-name = "api"
-bind = "127.0.0.1:{GATE}"
-[[upstream]]
-name = "behind"
-servers = ["http://127.0.0.1:7000"]
-[[route]]
-name = "api"
-path = "/api/{{**}}"
-upstream = "behind"
-[route.access]
-any = [{{ jwt = {{ issuer = "self", scopes = ["read"] }} }}]
-""")
-    begun = time.monotonic()
-    log = open(f"{FOLDER}/gate.out", "w")
-    gate = subprocess.Popen(
-        ["taskset", "-c", "0", BINARY, "up", "--json", "--config", f"{FOLDER}/gate.toml", "--data", f"{FOLDER}/data"],
-        stdout=subprocess.PIPE, stderr=log, text=True,
-    )
-    if not gate.stdout.readline():
-        sys.exit(f"the gate does not start: see {FOLDER}/gate.out")
-    return gate, time.monotonic() - begun
 
 
 def sync_ms():
@@ -254,13 +213,13 @@ def measure(pid, make, port):
 
 def main():
     shutil.rmtree(f"{FOLDER}/data", ignore_errors=True)
-    gate, _ = start()
+    gate, _ = start(BINARY, FOLDER)
     bench = Bench()
     bench.token({**bench.redeem(), "code": bench.code()})
     gate.terminate()
     gate.wait()
     fill()
-    gate, ready = start()
+    gate, ready = start(BINARY, FOLDER)
     bench.browser.call("/")
     other = peer()
     theirs = {"grant_type": "client_credentials", "client_id": "bench", "client_secret": "secret-of-the-bench", "scope": "read"}

@@ -7,11 +7,8 @@ logins'. Prints Markdown.
 """
 
 import asyncio
-import atexit
-import html
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -19,19 +16,13 @@ import sys
 import time
 import urllib.parse
 
+from common import CONTROL, PASSWORD, field, start, ticks
+
 BINARY, LOAD, FOLDER = sys.argv[1:4]
 SECONDS = int(sys.argv[4])
-GATE, CONTROL = 7400, 7401
 PEOPLE = 1000
 # Of each kind, where times are compared.
 ROUNDS = 300
-PASSWORD = "correct horse battery staple"
-
-
-def ticks(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def run(*args, text=None):
@@ -39,37 +30,6 @@ def run(*args, text=None):
     if done.returncode:
         sys.exit(f"{args}: {done.stderr}{done.stdout}")
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-
-
-def start():
-    with open(f"{FOLDER}/gate.toml", "w") as file:
-        file.write(f"""version = 1
-[server]
-public_url = "http://localhost:{CONTROL}"
-control = "127.0.0.1:{CONTROL}"
-proxies = {{ trusted = ["127.0.0.1/32"], header = "x-forwarded-for" }}
-[[listener]]
-name = "api"
-bind = "127.0.0.1:{GATE}"
-[[upstream]]
-name = "behind"
-servers = ["http://127.0.0.1:7000"]
-[[route]]
-name = "api"
-path = "/api/{{**}}"
-upstream = "behind"
-[route.access]
-any = [{{ jwt = {{ issuer = "self", scopes = ["read"] }} }}]
-""")
-    log = open(f"{FOLDER}/gate.out", "w")
-    gate = subprocess.Popen(
-        ["taskset", "-c", "0", BINARY, "up", "--json", "--config", f"{FOLDER}/gate.toml", "--data", f"{FOLDER}/data"],
-        stdout=subprocess.PIPE, stderr=log, text=True,
-    )
-    atexit.register(gate.terminate)
-    if not gate.stdout.readline():
-        sys.exit(f"the gate does not start: see {FOLDER}/gate.out")
-    return gate
 
 
 async def call(reader_writer, person, method, path, cookies, form=None):
@@ -91,10 +51,6 @@ async def call(reader_writer, person, method, path, cookies, form=None):
             cookies[key] = value
     again = next((int(value) for name, value in headers if name.lower() == "retry-after"), 0)
     return status, text, again
-
-
-def field(page, name):
-    return html.unescape(re.search(rf'name="{name}" value="([^"]*)"', page).group(1))
 
 
 async def person(number, gun, until, seen):
@@ -148,7 +104,7 @@ def main():
     shutil.rmtree(f"{FOLDER}/data", ignore_errors=True)
     os.makedirs(FOLDER, exist_ok=True)
     os.sched_setaffinity(0, {1})
-    gate = start()
+    gate, _ = start(BINARY, FOLDER, 'proxies = { trusted = ["127.0.0.1/32"], header = "x-forwarded-for" }')
     made = run("client", "create", "--name", "service", "--grant", "client_credentials", "--scope", "read", "--auth", "client_secret_post")[0]
     # One hash of our own for all: so what is measured is a usual login, not one that is hashed anew.
     setup = run("user", "create", "--email", "model@example.com")[0]["setup_url"].split("#")[1]

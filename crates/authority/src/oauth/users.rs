@@ -281,7 +281,6 @@ pub(super) fn may_change(before: &UserRecord, after: &UserRecord) -> Result<(), 
         password: after.password.clone(),
         password_beside: after.password_beside,
         setup: after.setup.clone(),
-        email_verified: after.email_verified,
         updated_at: after.updated_at,
         ..before.clone()
     };

@@ -69,8 +69,10 @@ pub(super) async fn replaced(
     conn.execute(REPLACE, columns(after)?).await?;
     put_event(conn, event).await?;
     news::note(conn, &after.id, event, None).await?;
-    // A change of groups ends tokens too, so that none says too much; keys are narrowed to what is left.
-    let ended = revoke.is_some() && before.roles == after.roles;
+    // A change of groups ends tokens too, so that none says too much; keys are narrowed to what is left. Another password
+    // ends them, whatever else changed with it.
+    let only_groups = before.roles != after.roles && before.password == after.password;
+    let ended = revoke.is_some() && !only_groups;
     own_keys::follow_account(conn, after, ended, event).await?;
     let seq = Subject::User(&after.id).announce(conn, event.time).await?;
     let Some(revoke) = revoke else {

@@ -106,6 +106,9 @@ async fn an_account_of_the_file_is_read_only_elsewhere() {
         other => panic!("{other:?}"),
     };
     let oauth = &world.oauth;
+    let before = user(&world, "a@example.com").await;
+    let proved = UserRecord { email_verified: true, ..before.clone() };
+    refused(crate::oauth::users::may_change(&before, &proved));
     refused(oauth.disable_user(&by, &id).await.map(drop));
     refused(oauth.set_roles(&by, &id, &["administrator".to_owned()]).await.map(drop));
     refused(oauth.set_profile(&by, &id, Some("Eve"), &Default::default()).await.map(drop));

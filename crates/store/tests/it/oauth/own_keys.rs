@@ -120,12 +120,18 @@ async fn a_person_has_only_so_many_keys(rig: Rig) {
 type Case = (&'static str, fn(&mut UserRecord), bool, Option<&'static [&'static str]>);
 
 async fn own_keys_end_or_narrow_with_the_account(rig: Rig) {
-    let changes: [Case; 5] = [
+    let changes: [Case; 6] = [
         ("a name", |it| it.name = None, false, Some(&["orders:read", "orders:write"])),
         ("fewer groups", |it| it.roles = vec!["reader".to_owned()], true, Some(&["orders:read"])),
         ("no group", |it| it.roles = Vec::new(), true, None),
         ("closed", |it| it.disabled_at = Some(START), true, None),
         ("all is ended", |it| it.password = None, true, None),
+        (
+            "another password, and other groups",
+            |it| (it.password, it.roles) = (Some("hash".to_owned()), vec!["reader".to_owned()]),
+            true,
+            None,
+        ),
     ];
     group(&rig.store, "reader", &["orders:read"]).await;
     for (number, (what, change, revokes, left)) in changes.into_iter().enumerate() {
