@@ -4,7 +4,7 @@ use super::Issuer;
 use super::account::moment;
 use super::answer::see_other;
 use super::methods::refuse;
-use super::person::{Visit, forged, message, own_login};
+use super::person::{Visit, forged, message, own_login, sentence};
 use super::second::{self, broken};
 use crate::pages::forms::{KeyForm, KeyMade, KeyView, Keys, ScopeView, page};
 use crate::pages::words::words;
@@ -141,7 +141,7 @@ async fn make(State(issuer): State<Issuer>, visit: Visit) -> Response {
             page(StatusCode::OK, &template, None).into_response()
         }
         Ok(Err(MethodRefused::Invalid(field, why))) => {
-            form(&issuer, &visit, Some((field, why))).await
+            form(&issuer, &visit, Some((field, sentence(&why)))).await
         }
         Ok(Err(MethodRefused::TooMany)) => {
             let (title, text, fix) = words().key_many;

@@ -94,7 +94,7 @@ fn an_own_key_takes_two_steps_is_shown_once_opens_and_is_ended() {
             browser.touch("input[name='scope:admin:write']");
             browser.fill("#days", "30");
             browser.click("form.panel button");
-            assert!(browser.text("#scope-problem").contains("your groups do not give"));
+            assert!(browser.text("#scope-problem").contains("Your groups do not give"));
         }
         browser.fill("#days", "30");
         browser.click("form.panel button");
